@@ -1,0 +1,62 @@
+"""Handlers in the form of version 1: `callback(job, worker_result_builder)`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError, shorten
+from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
+from flowable.external_worker_client.worker_result import Executable, WorkerResultBuilder, WorkerResultSuccess
+
+
+class UnknownOutcomeError(ExternalWorkerError, TypeError):
+    """A handler returned what is no outcome. The job is failed with this text.
+
+    Attributes:
+        returned: What it returned.
+    """
+
+    def __init__(self, returned: object) -> None:
+        self.returned = returned
+        super().__init__(
+            f"the handler returned {shorten(returned)}, a {type(returned).__name__}: it must return None, which "
+            "completes the job, or an outcome of its worker_result_builder, or another object with an execute method"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the attribute when the exception is pickled."""
+        return type(self), (self.returned,)
+
+
+def check(callback: object) -> Callable[..., Any]:
+    """Check a handler when it is subscribed.
+
+    Raises:
+        InvalidArgumentError: It cannot be called, or is an `async` function, whose result nobody would wait for.
+    """
+    accepted = "a function (job, worker_result_builder) or another object that can be called so, and not async"
+    if not callable(callback) or inspect.iscoroutinefunction(callback) or inspect.isasyncgenfunction(callback):
+        raise InvalidArgumentError("callback_handler", callback, accepted)
+    if inspect.iscoroutinefunction(getattr(callback, "__call__", None)):  # noqa: B004 - the method of an object
+        raise InvalidArgumentError("callback_handler", callback, accepted)
+    return cast("Callable[..., Any]", callback)
+
+
+def run(callback: Callable[..., Any], job: ExternalWorkerAcquireJobResponse) -> Executable:
+    """Call a handler and return its outcome. `None` is success without variables.
+
+    Raises:
+        UnknownOutcomeError: It returned something else than an outcome.
+        BaseException: Whatever the handler raises, `SystemExit` included.
+    """
+    returned = callback(job, WorkerResultBuilder(job))
+    if returned is None:
+        return WorkerResultSuccess(job)
+    if callable(getattr(returned, "execute", None)):
+        return cast("Executable", returned)
+    if inspect.iscoroutine(returned):
+        # Otherwise Python warns, out of context, that it was never awaited.
+        returned.close()
+    raise UnknownOutcomeError(returned)

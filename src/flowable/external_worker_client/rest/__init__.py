@@ -1,0 +1,1 @@
+"""One HTTP call: what is sent, what comes back, what it means."""

@@ -1,0 +1,37 @@
+"""From exceptions of the REST client to what they mean.
+
+Reads exceptions rather than answers, so that it works with whatever a person put in the client's place.
+"""
+
+from __future__ import annotations
+
+from flowable.external_worker_client.flowable_rest_exception import FlowableRestException, UnreadableAnswerError
+from flowable.external_worker_client.rest.answers import Reading, answered, unanswered, unreadable
+from flowable.external_worker_client.rest.operations import Effect
+from flowable.external_worker_client.rest.requests_transport import failure_kind
+from flowable.external_worker_client.rest.transport import FailureKind
+
+
+def read(error: Exception, effect: Effect, epoch: float) -> Reading:
+    """Say what came of a request that raised.
+
+    Args:
+        error: What it raised.
+        effect: Of the operation.
+        epoch: The time in seconds since 1970, for answers that name a date to wait for.
+    """
+    if isinstance(error, UnreadableAnswerError):
+        return unreadable(error.status_code, error.hint or str(error))
+    if isinstance(error, FlowableRestException):
+        return answered(effect, error.status_code, error.headers, error.engine_message, error.engine_error, epoch)
+    return unanswered(sent=failure_kind(error) is FailureKind.UNCLEAR, text=_text(error))
+
+
+def _text(error: Exception) -> str:
+    """Return what happened on the network, without the wrappings that repeat host, port and path."""
+    reason: object = error.args[0] if error.args else None
+    reason = getattr(reason, "reason", reason)
+    inner = str(reason) if isinstance(reason, Exception) else str(error)
+    # urllib3 begins with the object that failed: "HTTPConnection(host='…', port=…): Failed to …".
+    said = inner.partition("): ")[2] if inner.startswith("HTTP") else inner
+    return f"{type(error).__name__}: {said or inner}"

@@ -1,0 +1,465 @@
+"""The engine's external job API, one method an operation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, Self, Unpack
+
+import requests
+from requests import Session
+from requests.auth import AuthBase
+
+from flowable.external_worker_client import arguments, durations
+from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
+from flowable.external_worker_client.errors import InvalidArgumentError
+from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
+from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
+from flowable.external_worker_client.list_result import ListResult
+from flowable.external_worker_client.rest import codec, operations
+from flowable.external_worker_client.rest.answers import succeeded
+from flowable.external_worker_client.rest.codec import AcquiredJobs
+from flowable.external_worker_client.rest.operations import JOB_API, Operation
+from flowable.external_worker_client.rest.owners import Owners
+from flowable.external_worker_client.rest.query import JobFilters, SortKey, SortOrder, pairs
+from flowable.external_worker_client.rest.requests_transport import RequestsTransport
+from flowable.external_worker_client.rest.transport import Request, Response, TransportFailure
+
+__all__ = ["JOB_API", "Carrier", "FlowableExternalWorkerRestClient", "FlowableRestException"]
+
+DEFAULT_TIMEOUT = (5.0, 35.0)  # seconds to connect, seconds to wait: an engine without its database answers after 30
+
+#: Jobs on one page of `iter_jobs`.
+PAGE = 100
+
+Timeout = float | tuple[float, float]
+
+
+class Carrier(Protocol):
+    """How a settling call gets to the engine: once, or again and again until something final is known."""
+
+    def carry(
+        self, operation: Operation, job_id: str, send: Callable[[], None], holder: Callable[[], str | None]
+    ) -> None:
+        """Deliver one result.
+
+        Args:
+            operation: Which operation it is.
+            job_id: The job it settles.
+            send: Sends it once. Raises `FlowableRestException` or `requests.RequestException` when that fails.
+            holder: Reads who holds the job now, `None` for nobody. Raises as `send` does.
+
+        Raises:
+            FlowableRestException: The engine's last answer, when that is not that it is done.
+            requests.RequestException: There was none.
+        """
+        ...
+
+
+class _Once:
+    """Sends once, and lets the caller see what became of it: a REST client in somebody's own hands."""
+
+    def carry(
+        self,
+        operation: Operation,  # noqa: ARG002
+        job_id: str,  # noqa: ARG002
+        send: Callable[[], None],
+        holder: Callable[[], str | None],  # noqa: ARG002
+    ) -> None:
+        """See `Carrier.carry`."""
+        send()
+
+
+class FlowableExternalWorkerRestClient:
+    """The operations of the external job API over HTTP. For use by several threads.
+
+    Every method sends one request (`iter_jobs`: one a page) and waits for the answer. Requests are those of version 1;
+    members that would be null are left out.
+
+    Args:
+        flowable_host: Address of the engine up to before `/external-job-api`, such as
+            `"http://localhost:8090/flowable-rest"`.
+        worker_id: The name under which jobs are locked. Two processes with the same name can settle each other's jobs.
+        auth: Any `AuthBase` of requests. One that keeps state from one request to the next (digest, for one) is asked
+            by all threads of a client alike. `None`: none, or what `customize_session` sets.
+        customize_session: Called once, last, with the `requests.Session` that all requests use: proxies,
+            certificates, adapters, headers, hooks. `None`: nothing to do.
+        timeout: Seconds to connect and seconds to wait for an answer, or one number for both. There is no "for ever":
+            an answer that never comes would hold a worker up for as long.
+
+    Attributes:
+        flowable_host: As given, without one slash at its end.
+        worker_id: As given.
+        request_session: The session.
+
+    Raises:
+        InvalidArgumentError: An argument is not what is described above, or the session has no adapter for the
+            address.
+    """
+
+    def __init__(
+        self,
+        flowable_host: str,
+        worker_id: str,
+        auth: AuthBase | None = None,
+        customize_session: Callable[[Session], object] | None = None,
+        *,
+        timeout: Timeout = DEFAULT_TIMEOUT,
+    ) -> None:
+        host = arguments.url(flowable_host)
+        self.flowable_host: str = host.removesuffix("/")
+        self.worker_id: str = arguments.worker_id(worker_id)
+        session = requests.Session()
+        if auth is not None:
+            session.auth = auth
+        if customize_session is not None:
+            arguments.function(customize_session, "customize_session")(session)
+        try:
+            session.get_adapter(host)
+        except requests.exceptions.InvalidSchema:
+            raise InvalidArgumentError(
+                "flowable_host",
+                arguments.without_credentials(host),
+                'a URL that begins with "http://", "https://" or what customize_session mounted an adapter for',
+            ) from None
+        self._transport = RequestsTransport(self.flowable_host, session, arguments.timeout(timeout))
+        self._owners = Owners()
+        self._carrier: Carrier = _Once()
+
+    @property
+    def request_session(self) -> Session:
+        """The session that all requests use. Another one can be put in its place."""
+        return self._transport.session
+
+    @request_session.setter
+    def request_session(self, session: Session) -> None:
+        self._transport.session = session
+
+    def carried_by(self, carrier: Carrier) -> Self:
+        """Return this client with another way to deliver results: same session, same everything else."""
+        twin = copy.copy(self)
+        twin._carrier = carrier  # noqa: SLF001 - its own
+        return twin
+
+    def list_jobs(
+        self,
+        *,
+        start: int | None = None,
+        size: int | None = None,
+        sort: SortKey | None = None,
+        order: SortOrder | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> ListResult[ExternalWorkerJobResponse]:
+        """Return one page of the jobs there are, locked or not.
+
+        Args:
+            start: Index of the first job, from 0. `None`: 0.
+            size: Most jobs on the page; 0 for none, which still counts the total. `None`: the engine's 10.
+            sort: Property to sort by. `None`: the id.
+            order: `"asc"` or `"desc"`. `None`: ascending.
+            **filters: See `JobFilters`. The engine cannot filter by topic or lock owner, nor show the topic.
+
+        Raises:
+            InvalidArgumentError: An argument is not what is described above. Nothing was sent.
+            FlowableRestException: The engine refused, or something else answered.
+            requests.RequestException: There was no answer.
+        """
+        query = pairs(filters, start=start, size=size, sort=sort, order=order)
+        return codec.decode_page(self._call(Request(operations.LIST, operations.LIST.at(query=query))))
+
+    def iter_jobs(
+        self,
+        *,
+        page_size: int = PAGE,
+        sort: SortKey | None = None,
+        order: SortOrder | None = None,
+        **filters: Unpack[JobFilters],
+    ) -> Iterator[ExternalWorkerJobResponse]:
+        """Go through all jobs that match, page by page, each once.
+
+        The API pages by index, so jobs that come or go meanwhile can push others over the edge of a page. When the
+        total shrinks, the next page begins as much earlier; a job can still be missed on a busy engine.
+
+        Args:
+            page_size: Jobs a request, at least 1.
+            sort: As for `list_jobs`.
+            order: As for `list_jobs`.
+            **filters: As for `list_jobs`.
+
+        Raises:
+            InvalidArgumentError: An argument is not what is described above; raised here, before anything is sent.
+            FlowableRestException: While iterating, as for `list_jobs`.
+            requests.RequestException: While iterating, as for `list_jobs`.
+        """
+        arguments.count(page_size, "page_size")
+        pairs(filters, sort=sort, order=order)
+        return self._pages(page_size, sort, order, filters)
+
+    def _pages(
+        self, page_size: int, sort: SortKey | None, order: SortOrder | None, filters: JobFilters
+    ) -> Iterator[ExternalWorkerJobResponse]:
+        seen: set[str] = set()
+        start, total = 0, None
+        while True:
+            page = self.list_jobs(start=start, size=page_size, sort=sort, order=order, **filters)
+            for job in page.data:
+                if job.id not in seen:
+                    seen.add(job.id)
+                    yield job
+            vanished = max(0, total - page.total) if total is not None else 0
+            total = page.total
+            if not page.data and not vanished:
+                return
+            following = max(0, start + len(page.data) - vanished)
+            if following >= total:
+                return
+            start = following
+
+    def get_job(self, job_id: str) -> ExternalWorkerJobResponse:
+        """Return one job. A job that was settled, or whose process went on without it, is not found any more: 404.
+
+        Raises:
+            InvalidArgumentError: The id is empty. Nothing was sent.
+            FlowableRestException: The engine refused, or something else answered.
+            requests.RequestException: There was no answer.
+        """
+        arguments.job_id(job_id)
+        return codec.decode_job(self._call(Request(operations.GET, operations.GET.at(job_id)), job_id))
+
+    def acquire_jobs(
+        self,
+        topic: str,
+        lock_duration: str,
+        number_of_tasks: int = 1,
+        number_of_retries: int = 5,
+        worker_id: str | None = None,
+        scope_type: str | None = None,
+    ) -> AcquiredJobs:
+        """Lock jobs of a topic and return them.
+
+        Which jobs: those with the lowest ids, of all tenants. An empty list does not prove that there is no work:
+        other workers asking at the same moment, or two exclusive jobs of one process instance, give the same answer.
+
+        Args:
+            topic: The topic, exactly.
+            lock_duration: How long the jobs are locked, in any form of `durations`. Up to 24 days, 20 hours, 31
+                minutes. The lock cannot be extended, and jobs are not offered to others before the engine's next
+                reset of expired locks, every 60 seconds unless configured.
+            number_of_tasks: Most jobs to return.
+            number_of_retries: How often the *engine* tries again at once when other workers are faster. Nothing to do
+                with the retries of a job.
+            worker_id: The owner of the lock. `None`: that of this client.
+            scope_type: `"bpmn"` for jobs of processes, `"cmmn"` for jobs of cases, `None` for both.
+
+        Returns:
+            The jobs, as a list with an attribute more: `unreadable`.
+
+        Raises:
+            InvalidArgumentError: An argument is not what is described above. Nothing was sent.
+            FlowableRestException: The engine refused, or something else answered.
+            requests.RequestException: There was no answer. The engine may have locked jobs all the same.
+        """
+        owner = self._worker(worker_id)
+        body = codec.encode(
+            {
+                "topic": arguments.topic(topic),
+                "lockDuration": durations.lock_duration(lock_duration).text,
+                "numberOfTasks": arguments.count(number_of_tasks, "number_of_tasks"),
+                "numberOfRetries": arguments.count(number_of_retries, "number_of_retries"),
+                "workerId": owner,
+                "scopeType": arguments.scope_type(scope_type),
+            }
+        )
+        jobs = codec.decode_acquired(self._call(Request(operations.ACQUIRE, operations.ACQUIRE.path, body)))
+        if owner != self.worker_id:
+            for job in (*jobs, *jobs.unreadable):
+                if job.id is not None:
+                    self._owners.remember(job.id, owner)
+        return jobs
+
+    def complete_job(
+        self, job_id: str, variables: Iterable[EngineRestVariable] | None = None, worker_id: str | None = None
+    ) -> None:
+        """Complete a job: the process or case goes on, a moment later, with these variables.
+
+        Args:
+            job_id: The job.
+            variables: What the work brought. `None`: nothing.
+            worker_id: Who holds the lock. `None`: whoever acquired the job through this client.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be sent; the text names the variable. Nothing was sent.
+            FlowableRestException: The engine refused (403: the lock is lost; 404: the job is gone), or something else
+                answered.
+            requests.RequestException: There was no answer. It may have been done.
+        """
+        self._settle(operations.COMPLETE, job_id, worker_id, variables=codec.encode_variables(variables))
+
+    def job_with_bpmn_error(
+        self,
+        job_id: str,
+        variables: Iterable[EngineRestVariable] | None = None,
+        error_code: str | None = None,
+        worker_id: str | None = None,
+    ) -> None:
+        """End a job of a process with a BPMN error.
+
+        Args:
+            job_id: The job.
+            variables: Set before the error is thrown, under their own names: out-parameters of the task do not apply.
+                `None`: none.
+            error_code: `errorCode` or id of the `<error>`. `None`: any error event catches it.
+            worker_id: As for `complete_job`.
+
+        Raises:
+            InvalidArgumentError: As for `complete_job`.
+            FlowableRestException: As for `complete_job`; 400 for a job of a case. A code that nothing catches is
+                accepted, and leaves a dead letter.
+            requests.RequestException: As for `complete_job`.
+        """
+        self._settle(
+            operations.BPMN_ERROR,
+            job_id,
+            worker_id,
+            variables=codec.encode_variables(variables),
+            errorCode=codec.storable(error_code),
+        )
+
+    def fail_job(
+        self,
+        job_id: str,
+        error_message: str | None = None,
+        error_details: str | None = None,
+        retries: int | None = None,
+        retry_timeout: str | None = None,
+        worker_id: str | None = None,
+    ) -> None:
+        """Report that the work failed.
+
+        Args:
+            job_id: The job.
+            error_message: What went wrong; cut by the engine after 2000 characters. `None` clears the last message.
+            error_details: The long version, of any length. `None` keeps what the last failure left.
+            retries: Attempts left: 0 moves the job to the dead letters. `None` takes one away.
+            retry_timeout: How long the job waits before it is offered again, in any form of `durations`, and then
+                until the engine's next reset of expired locks. `None`: no waiting.
+            worker_id: As for `complete_job`.
+
+        Raises:
+            InvalidArgumentError: As for `complete_job`.
+            FlowableRestException: As for `complete_job`.
+            requests.RequestException: As for `complete_job`.
+        """
+        self._settle(
+            operations.FAIL,
+            job_id,
+            worker_id,
+            errorMessage=codec.storable(error_message),
+            errorDetails=error_details,
+            retries=None if retries is None else arguments.count(retries, "retries", minimum=0),
+            retryTimeout=None if retry_timeout is None else durations.retry_timeout(retry_timeout).text,
+        )
+
+    def job_with_cmmn_terminate(
+        self, job_id: str, variables: Iterable[EngineRestVariable] | None, worker_id: str | None = None
+    ) -> None:
+        """Terminate the plan item of a job of a case.
+
+        Args:
+            job_id: The job.
+            variables: Set on the case before. `None`: none.
+            worker_id: As for `complete_job`.
+
+        Raises:
+            InvalidArgumentError: As for `complete_job`.
+            FlowableRestException: As for `complete_job`; 400 for a job of a process.
+            requests.RequestException: As for `complete_job`.
+        """
+        self._settle(operations.CMMN_TERMINATE, job_id, worker_id, variables=codec.encode_variables(variables))
+
+    def unacquire_job(self, job_id: str, worker_id: str | None = None) -> None:
+        """Give one job back, retries and message unchanged. Needs Flowable 7.0.
+
+        Up to 7.2 the process instance of an *exclusive* job stays locked until the lock would have ended, and the job
+        blocks its topic for as long. Failing the job with its own retries and message does not have that flaw.
+
+        Args:
+            job_id: The job.
+            worker_id: As for `complete_job`.
+
+        Raises:
+            InvalidArgumentError: As for `complete_job`.
+            FlowableRestException: 403: the lock is lost. 404: the job is gone, or the engine is older than 7.0 (then
+                `engine_error` is `None`).
+            requests.RequestException: There was no answer.
+        """
+        owner = self._holder(job_id, worker_id)
+        request = Request(operations.UNACQUIRE, operations.UNACQUIRE.at(job_id), codec.encode({"workerId": owner}))
+        self._call(request, job_id)
+        self._owners.forget(job_id)
+
+    def unacquire_jobs(self, worker_id: str | None = None, *, tenant_id: str | None = None) -> None:
+        """Give back all jobs that a worker holds. Needs Flowable 7.0; for exclusive jobs, see `unacquire_job`.
+
+        Jobs that a subscription acquired under a name of its own (`<worker id>.<number>`) are not among those of the
+        client's worker id.
+
+        Args:
+            worker_id: Whose jobs. `None`: those locked under this client's `worker_id`.
+            tenant_id: A guard, not a filter: if any job of the worker is of another tenant, nothing is given back.
+                `None`: no guard.
+
+        Raises:
+            InvalidArgumentError: An argument is no text. Nothing was sent.
+            FlowableRestException: 400: the guard. 404: the engine is older than 7.0.
+            requests.RequestException: There was no answer.
+        """
+        body = codec.encode({"workerId": self._worker(worker_id), "tenantId": tenant_id})
+        self._call(Request(operations.UNACQUIRE_ALL, operations.UNACQUIRE_ALL.path, body))
+
+    def close(self) -> None:
+        """Close the connections that are open. The client can be used again, and opens new ones."""
+        self._transport.close()
+
+    def __repr__(self) -> str:
+        """Say where and as whom; no credentials."""
+        host = arguments.without_credentials(self.flowable_host)
+        return f"{type(self).__name__}(flowable_host={host!r}, worker_id={self.worker_id!r})"
+
+    def _settle(self, operation: Operation, job_id: str, worker_id: str | None, **members: Any) -> None:  # noqa: ANN401
+        owner = self._holder(job_id, worker_id)
+        request = Request(operation, operation.at(job_id), codec.encode({"workerId": owner, **members}))
+
+        def send() -> None:
+            self._call(request, job_id)
+
+        self._carrier.carry(operation, job_id, send, lambda: self.get_job(job_id).lock_owner)
+        self._owners.forget(job_id)
+
+    def _worker(self, worker_id: str | None) -> str:
+        return arguments.worker_id(worker_id) if worker_id else self.worker_id
+
+    def _holder(self, job_id: str, worker_id: str | None) -> str:
+        arguments.job_id(job_id)
+        return arguments.worker_id(worker_id) if worker_id else self._owners.of(job_id) or self.worker_id
+
+    def _call(self, request: Request, job_id: str | None = None) -> Response:
+        """Send one request; return the answer if it is the one promised."""
+        problem: Exception
+        try:
+            response = self._transport.send(request)
+        except TransportFailure as failure:
+            problem = failure.cause
+        else:
+            if succeeded(response.status, response.headers):
+                return response
+            problem = codec.error(response, hint=_hint(response, job_id))
+        # Raised here, outside of the handler: the exception is the one that requests made, with its own chain.
+        raise problem
+
+
+def _hint(response: Response, job_id: str | None) -> str | None:
+    odd = operations.odd_characters(job_id) if job_id else ""
+    if not odd or response.status not in (400, 401, 500):
+        return None
+    return f"the job id {job_id!r} contains {' and '.join(map(repr, odd))}, which servers refuse in a path"

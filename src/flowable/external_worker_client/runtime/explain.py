@@ -1,0 +1,53 @@
+"""What a failure means for the person who reads the log at night. Pure."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flowable.external_worker_client.rest.answers import Meaning, Reading
+
+#: How much of an answer's text a log line shows, in characters.
+_SHOWN = 300
+
+
+def explain(reading: Reading) -> str:
+    """Return one sentence on what came of a request, and what to look at when that is known."""
+    return f"{_what(reading)}{_said(reading.text)}"
+
+
+def _what(reading: Reading) -> str:
+    status = reading.status
+    match reading.meaning:
+        case Meaning.NOT_SENT:
+            return "no connection to the engine"
+        case Meaning.OVERLOADED if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return "the engine, or a gateway before it, wants fewer requests (429)"
+        case Meaning.OVERLOADED | Meaning.UNCLEAR:
+            return "no answer from the engine" if status is None else f"the engine is not available now ({status})"
+        case Meaning.ENGINE_ERROR:
+            return f"the engine reports an error of its own ({status})"
+        case Meaning.NOT_THE_ENGINE:
+            return _not_the_engine(status)
+        case meaning:
+            return f"the engine answered {status} ({meaning.value})"
+
+
+def _not_the_engine(status: int | None) -> str:
+    match status:
+        case 401:
+            return "the credentials were refused (401): check auth"
+        case 403:
+            return "this user may not use the external job API (403): check its privileges"
+        case 404 | 405 | 500:
+            return f"there is no external job API at this address ({status}): check flowable_host and its context path"
+        case 301 | 302 | 303 | 307 | 308:
+            return f"something redirects the requests elsewhere ({status}): check flowable_host and the gateway"
+        case _:
+            return f"something else than the engine answered ({status}): check flowable_host and the gateway"
+
+
+def _said(text: str) -> str:
+    text = " ".join(text.split())
+    if not text:
+        return ""
+    return f": {text}" if len(text) <= _SHOWN else f": {text[:_SHOWN]}…"

@@ -1,0 +1,24 @@
+"""Small things that version 1 had under this name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def parse_date_time(date: str | None) -> datetime | None:
+    """Read a date of the engine.
+
+    Args:
+        date: ISO-8601 text with any number of fraction digits (past the sixth they are cut off) and `Z`, an offset, or
+            no zone, which is taken as UTC. The engine sends `Z`, with 0 or 3 digits depending on its release.
+
+    Returns:
+        A naive `datetime` in UTC, as in version 1. `None` for `None`.
+
+    Raises:
+        ValueError: The text is not a date.
+    """
+    if date is None:
+        return None
+    read = datetime.fromisoformat(date)
+    return read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)

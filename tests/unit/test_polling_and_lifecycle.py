@@ -1,0 +1,117 @@
+"""When to ask again, and what may be started or given back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowable.external_worker_client.rest.answers import Meaning, Reading
+from flowable.external_worker_client.runtime.backoff import Backoff
+from flowable.external_worker_client.runtime.lifecycle import (
+    delivery_ends,
+    may_release,
+    may_start,
+    percentile,
+)
+from flowable.external_worker_client.runtime.polling import Polling
+
+REFUSED_CONNECTION = Reading(Meaning.NOT_SENT)
+CREDENTIALS = Reading(Meaning.NOT_THE_ENGINE, 401)
+
+
+def _pauses(ceiling: float, times: int) -> list[float]:
+    polling, pauses = Polling(), list[float]()
+    for _ in range(times):
+        polling = polling.found_nothing()
+        pauses.append(polling.pause(ceiling, chance=0.5))
+    return pauses
+
+
+def test_the_idle_pause_grows_from_a_quarter_of_a_second_to_the_configured_wait() -> None:
+    """Thirty seconds, as by default: reached after eight empty answers."""
+    assert _pauses(30.0, 9) == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+def test_the_configured_wait_is_the_longest_however_short() -> None:
+    """A wait below the first pause is kept; zero means without pause."""
+    assert _pauses(0.1, 2) == [0.1, 0.1]
+    assert _pauses(0.0, 2) == [0.0, 0.0]
+
+
+def test_work_makes_the_next_question_follow_at_once() -> None:
+    """And the pauses begin anew."""
+    polling = Polling(empty=7, errors=3).found_work()
+    assert polling.pause(30.0, chance=0.5) == 0.0
+    assert polling.found_nothing().pause(30.0, chance=0.5) == 0.25
+
+
+def test_errors_have_a_scale_of_their_own() -> None:
+    """An engine that restarts is asked again soon, wrong credentials are not hammered; an answer ends the errors."""
+    polling, soon, slow = Polling(empty=3), list[float](), list[float]()
+    for _ in range(8):
+        polling = polling.failed()
+        soon.append(polling.pause_after(REFUSED_CONNECTION, chance=0.5))
+        slow.append(polling.pause_after(CREDENTIALS, chance=0.5))
+    assert soon == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert slow == [5, 10, 20, 40, 60, 60, 60, 60]
+    assert polling.found_nothing() == Polling(empty=4, errors=0)
+
+
+def test_a_pause_that_the_server_asks_for_is_kept() -> None:
+    """If it is longer than ours."""
+    busy = Reading(Meaning.OVERLOADED, 503, retry_after=20.0)
+    assert Polling().failed().pause_after(busy, chance=0.5) == 20.0
+    assert Polling(errors=9).failed().pause_after(busy, chance=0.5) == 30.0
+
+
+@given(st.floats(0.001, 1000), st.floats(0.001, 1000), st.floats(0, 0.9), st.integers(0, 10**6), st.floats(0, 1))
+def test_pauses_never_leave_their_range(
+    first: float, ceiling: float, jitter: float, repeat: int, chance: float
+) -> None:
+    """However often and whatever chance says."""
+    pause = Backoff(first, ceiling, jitter).pause(repeat, chance)
+    assert min(first, ceiling) * (1 - jitter) * 0.999 <= pause <= ceiling * (1 + jitter) * 1.001
+
+
+@pytest.mark.parametrize(
+    ("left", "usual", "expected"),
+    [
+        pytest.param(60.0, 0.0, True, id="nothing is known yet"),
+        pytest.param(0.0, 0.0, False, id="no lock left"),
+        pytest.param(-1.0, 0.0, False, id="lock over"),
+        pytest.param(10.0, 9.0, True, id="just enough"),
+        pytest.param(9.0, 9.0, False, id="just not"),
+        pytest.param(31.0, 500.0, True, id="half the lock is always enough"),
+        pytest.param(30.0, 500.0, False, id="not with half the lock"),
+    ],
+)
+def test_a_job_that_waited_starts_only_with_enough_lock_left(left: float, usual: float, expected: bool) -> None:
+    """Enough is what a run usually takes, or half the lock of sixty seconds."""
+    assert may_start(left=left, lock=60.0, usual_run=usual) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "retries", "expected"),
+    [(1.0, 1, True), (1.0, 0, False), (0.0, 3, False), (-5.0, 3, False), (1.0, None, False)],
+)
+def test_a_job_is_given_back_only_within_its_lock_and_with_retries(
+    left: float, retries: object, expected: bool
+) -> None:
+    """Later it could clear a sibling's lock; without retries it would become a dead letter."""
+    assert may_release(left=left, retries=retries) is expected
+
+
+def test_delivery_goes_on_after_the_lock_and_for_ten_minutes_at_least() -> None:
+    """Five minutes past a long lock; ten minutes from the start with a short one."""
+    assert delivery_ends(started=100.0, deadline=3700.0) == 4000.0
+    assert delivery_ends(started=100.0, deadline=101.0) == 700.0
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_a_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+    """Checked against its definition."""
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+    assert percentile([], share) == 0.0
