@@ -11,17 +11,19 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 from requests import Session
 from requests.auth import AuthBase
 
 from flowable.external_worker_client import arguments, durations
+from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import callback
 from flowable.external_worker_client.restclient import DEFAULT_TIMEOUT, FlowableExternalWorkerRestClient, Timeout
 from flowable.external_worker_client.runtime.clock import Clock, SystemClock
 from flowable.external_worker_client.runtime.subscription import Consumer, Options
-from flowable.external_worker_client.worker_result import WorkerResultBuilder, WorkResult
+from flowable.external_worker_client.worker_result import Executable, WorkerResultBuilder
 
 _logger = logging.getLogger(__name__)
 
@@ -30,10 +32,7 @@ DEFAULT_HOST = "https://trial.flowable.com/work"
 #: Leaves room in the engine's 255 characters for process id, random part and the number of the acquire.
 _LONGEST_HOST_NAME = 180
 
-CallbackHandlerType = (
-    Callable[[ExternalWorkerAcquireJobResponse, WorkerResultBuilder], WorkResult]
-    | Callable[[ExternalWorkerAcquireJobResponse, WorkerResultBuilder], None]
-)
+CallbackHandlerType = Callable[[ExternalWorkerAcquireJobResponse, WorkerResultBuilder], Executable | None]
 """A handler: gets the job and a builder, returns an outcome, or `None` for success without variables."""
 
 
@@ -130,10 +129,10 @@ class ExternalWorkerClient:
         self,
         topic: str,
         callback_handler: CallbackHandlerType,
-        lock_duration: str = "PT1M",
+        lock_duration: DurationLike = "PT1M",
         number_of_retries: int = 5,
         scope_type: str | None = None,
-        wait_period_seconds: float = 30,
+        wait_period_seconds: float | timedelta = 30,
         number_of_tasks: int = 1,
     ) -> ExternalWorkerSubscription:
         """Work on the jobs of a topic, one after the other, on a thread of their own, until told to stop.

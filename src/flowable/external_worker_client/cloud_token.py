@@ -12,7 +12,7 @@ class FlowableCloudToken(AuthBase):
     """Sends `Authorization: Bearer <token>` with every request.
 
     Args:
-        token: The personal access token: printable ASCII without spaces.
+        token: The personal access token: printable ASCII.
 
     Attributes:
         token: As given. Does not show in `repr`.
@@ -22,8 +22,8 @@ class FlowableCloudToken(AuthBase):
     """
 
     def __init__(self, token: str) -> None:
-        if not isinstance(token, str) or not token or not all("!" <= character <= "~" for character in token):
-            raise InvalidArgumentError("token", SECRET, "text of printable ASCII characters, without spaces and breaks")
+        if not isinstance(token, str) or not token or not all(" " <= character <= "~" for character in token):
+            raise InvalidArgumentError("token", SECRET, "text of printable ASCII characters, without line breaks")
         self.token = token
 
     def __eq__(self, other: object) -> bool:

@@ -23,6 +23,9 @@ MINIMUM_LOCK = 0.001  # seconds
 #: Retry time-outs beyond this are a mistake, and past the timestamps of some databases.
 MAXIMUM_RETRY_TIMEOUT = 10_000 * 365 * 86_400.0  # seconds: 10,000 years
 
+#: The forms that people may write a duration in.
+DurationLike = str | float | timedelta
+
 ACCEPTED = (
     'an ISO-8601 duration such as "PT10M", a number with a unit such as "5m", a timedelta, or a number of seconds'
 )

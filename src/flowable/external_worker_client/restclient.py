@@ -11,6 +11,7 @@ from requests import Session
 from requests.auth import AuthBase
 
 from flowable.external_worker_client import arguments, durations
+from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
@@ -229,7 +230,7 @@ class FlowableExternalWorkerRestClient:
     def acquire_jobs(
         self,
         topic: str,
-        lock_duration: str,
+        lock_duration: DurationLike,
         number_of_tasks: int = 1,
         number_of_retries: int = 5,
         worker_id: str | None = None,
@@ -331,7 +332,7 @@ class FlowableExternalWorkerRestClient:
         error_message: str | None = None,
         error_details: str | None = None,
         retries: int | None = None,
-        retry_timeout: str | None = None,
+        retry_timeout: DurationLike | None = None,
         worker_id: str | None = None,
     ) -> None:
         """Report that the work failed.

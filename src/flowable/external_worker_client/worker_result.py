@@ -19,6 +19,7 @@ import operator
 from typing import Any, Protocol, Self
 
 from flowable.external_worker_client import arguments, durations
+from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
@@ -228,7 +229,7 @@ class WorkerResultFailure(WorkResult):
         self._retries = None if retries is None else arguments.count(retries, "retries", minimum=0)
         return self
 
-    def retry_timeout(self, retry_timeout: str | None) -> WorkerResultFailure:
+    def retry_timeout(self, retry_timeout: DurationLike | None) -> WorkerResultFailure:
         """Set how long the job waits before it is offered again.
 
         Args:

@@ -126,7 +126,7 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
             return self._not_acquired(error)
         self._acquired()
-        lock = _Lock(owner or str(self._rest_client().worker_id), asked + self._options.lock.seconds)
+        lock = _Lock(owner or str(getattr(self._rest_client(), "worker_id", "")), asked + self._options.lock.seconds)
         for unreadable in getattr(jobs, "unreadable", ()):
             self._refuse(unreadable, lock)
         if not jobs:
@@ -196,7 +196,11 @@ class Consumer:
                     reason=f"{max(left, 0):.1f} s of the lock are left, a run usually takes {usual:.1f} s",
                 )
                 return
-            self._work(job, lock)
+            try:
+                self._work(job, lock)
+            except BaseException:
+                # Its neighbours in the batch are locked too, and must not wait for the end of their locks.
+                _logger.exception("Job %s: unexpected; it is left locked", job.id, extra=self._extra(job))
 
     def _work(self, job: Job, lock: _Lock) -> None:
         started = self._clock.now()

@@ -1,0 +1,132 @@
+"""Every Python block of the README and of docs/ is run; where it needs an engine, on the real one."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.models import Model
+from tests.support.waiting import until
+
+from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription
+from flowable.external_worker_client.testing import EmbeddedEngine, EmbeddedServer
+from flowable.external_worker_client.testing.real_engine import RealEngine, RealVariable
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = "http://localhost:8090/flowable-rest"
+CLOUD = "https://trial.flowable.com/work"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    if BLOCK.search(path.read_text(encoding="utf-8"))
+)
+
+
+def blocks(page: str) -> list[str]:
+    """Return the Python blocks of a page."""
+    return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
+class Reader:
+    """Runs the blocks of one page in one namespace, as somebody would who types them one after the other."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {"__name__": "somebody's program"}
+
+    def run(self, block: str, *, local: str, cloud: str) -> None:
+        """Run a block; only the addresses are others."""
+        # The default address is the public one, which a test has no business with.
+        text = block.replace("ExternalWorkerClient(auth=", f"ExternalWorkerClient({cloud!r}, auth=")
+        text = text.replace(LOCAL, local).replace(CLOUD, cloud)
+        exec(compile(text, "block", "exec"), self.names)  # noqa: S102 - that is the point
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """A reader; when it is done, its subscriptions are ended, and logging and signals are as they were."""
+    subscribe, started = ExternalWorkerClient.subscribe, list[ExternalWorkerSubscription]()
+
+    def recording(*args: Any, **kwargs: Any) -> ExternalWorkerSubscription:
+        started.append(subscribe(*args, **kwargs))
+        return started[-1]
+
+    # Pages use a name for several subscriptions, so the names alone do not lead to all of them.
+    monkeypatch.setattr(ExternalWorkerClient, "subscribe", recording)
+    root = logging.getLogger()
+    handlers, level, on_term = root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
+    try:
+        yield Reader()
+    finally:
+        ended = [subscription.unsubscribe(timeout=30) for subscription in started]
+        assert ended == [True] * len(started)
+        root.handlers[:], root.level = handlers, level
+        signal.signal(signal.SIGTERM, on_term)
+
+
+@pytest.fixture
+def cloud() -> Iterator[str]:
+    """An engine that wants the token of the sample."""
+    with EmbeddedServer(EmbeddedEngine(), auth="<personal-access-token>") as server:
+        yield server.url
+
+
+def test_every_page_with_python_is_known() -> None:
+    """A guard against a pattern that finds nothing."""
+    assert {"README.md", "docs/get-started.md", "docs/how-to.md"} <= set(PAGES)
+    assert len(blocks("README.md")) >= 8
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_the_blocks_of_a_page_run_on_the_real_engine(
+    page: str, reader: Reader, real_engine: RealEngine, cloud: str
+) -> None:
+    """One after the other, as they stand there."""
+    for block in blocks(page):
+        reader.run(block, local=real_engine.url, cloud=cloud)
+
+
+def test_the_readme_keeps_its_promises_on_the_real_engine(
+    reader: Reader,
+    real_engine: RealEngine,
+    cloud: str,
+    models: Callable[[str], Model],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The samples work off a job of their topic, and the how-to does what its words say."""
+    model = models("task.bpmn20.xml")
+
+    def start(topic: str, **variables: object) -> str:
+        key = f"{model.key}-{topic}"
+        text = model.text.replace(model.topic("work"), topic).replace(f'"{model.key}"', f'"{key}"')
+        real_engine.deploy(text)
+        return real_engine.start_process(key, variables)
+
+    in_the_cloud, local, *rest = blocks("README.md")
+    Reader().run(in_the_cloud, local=real_engine.url, cloud=cloud)
+    reader.run(local, local=real_engine.url, cloud=cloud)
+    real_engine.wait_for_end(start("myTopic"))
+    assert "Executed job: " in capsys.readouterr().out
+
+    greeted = start("greet", customer="Ada")
+    charged, declined = start("chargeAccount", amount=100), start("chargeAccount", amount=501)
+    unclear, closed = start("chargeAccount"), start("chargeAccount", amount=0)
+    for block in rest:
+        reader.run(block, local=real_engine.url, cloud=cloud)
+    real_engine.wait_for_end(greeted)
+    assert real_engine.variables(greeted)["greeting"] == RealVariable("string", "Hello Ada")
+    real_engine.wait_for_end(charged)
+    variables = real_engine.variables(charged)
+    assert variables["fee"] == RealVariable("double", 2.0)
+    assert variables["log"] == RealVariable("json", [{"charged": 100}])
+    assert real_engine.wait_for_dead_letter(unclear).exception_message == "amount is missing"
+    # This model has no event that catches the error: the engine says so, a moment later, in a dead letter.
+    assert until(lambda: real_engine.external_job_count(declined), lambda count: count == 0) == 0
+    rest_client = reader.names["rest_client"]
+    (job,) = until(lambda: list(rest_client.iter_jobs(process_instance_id=closed, with_exception=True)))
+    assert (job.retries, job.exception_message, job.lock_owner) == (2, "the bank is closed", None)
