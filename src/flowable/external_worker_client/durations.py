@@ -4,7 +4,8 @@ Accepted everywhere a duration is asked for: ISO-8601 text in the form that the 
 a number with a unit (`"5m"`, `"90s"`, `"500ms"`, `"2h"`, `"1d"`), a `datetime.timedelta`, or a number of seconds.
 
 An ISO text goes to the engine as it was written; every other form as `PT<seconds>S`. The engine's grammar is that of
-`java.time.Duration`: days, hours, minutes and seconds, each with a sign, and no weeks, months or years.
+`java.time.Duration`: days, hours, minutes and seconds, each with a sign, and no weeks, months or years. The
+limits are the engine's too (docs/engine.md, Locks).
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from datetime import datetime
 class ExternalWorkerJobResponse:
     """One external job. Mutable, and equal only to itself, as in version 1. Dates are naive and in UTC.
 
+    What the engine puts into the members: docs/engine.md, Jobs.
+
     Attributes:
         id: Id of the job. Up to Flowable 6.8.0, and in 7.0.0, a job whose lock or retry time-out ran out comes back
             under a new one.

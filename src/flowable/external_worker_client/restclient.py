@@ -1,4 +1,7 @@
-"""The engine's external job API, one method an operation."""
+"""The engine's external job API, one method an operation.
+
+How the engine behaves, and why the arguments are checked as they are: docs/engine.md, whose sections the methods name.
+"""
 
 from __future__ import annotations
 
@@ -239,7 +242,8 @@ class FlowableExternalWorkerRestClient:
         """Lock jobs of a topic and return them.
 
         Which jobs: those with the lowest ids, of all tenants. An empty list does not prove that there is no work:
-        other workers asking at the same moment, or two exclusive jobs of one process instance, give the same answer.
+        other workers asking at the same moment, or two exclusive jobs of one process instance, give the same answer
+        (docs/engine.md, Acquire).
 
         Args:
             topic: The topic, exactly.
@@ -281,7 +285,7 @@ class FlowableExternalWorkerRestClient:
     def complete_job(
         self, job_id: str, variables: Iterable[EngineRestVariable] | None = None, worker_id: str | None = None
     ) -> None:
-        """Complete a job: the process or case goes on, a moment later, with these variables.
+        """Complete a job: the process or case goes on, a moment later, with these variables (docs/engine.md, Settling).
 
         Args:
             job_id: The job.
@@ -303,7 +307,7 @@ class FlowableExternalWorkerRestClient:
         error_code: str | None = None,
         worker_id: str | None = None,
     ) -> None:
-        """End a job of a process with a BPMN error.
+        """End a job of a process with a BPMN error (docs/engine.md, Settling).
 
         Args:
             job_id: The job.
@@ -335,7 +339,7 @@ class FlowableExternalWorkerRestClient:
         retry_timeout: DurationLike | None = None,
         worker_id: str | None = None,
     ) -> None:
-        """Report that the work failed.
+        """Report that the work failed (docs/engine.md, Failing).
 
         Args:
             job_id: The job.
@@ -382,7 +386,8 @@ class FlowableExternalWorkerRestClient:
         """Give one job back, retries and message unchanged. Needs Flowable 7.0.
 
         Up to 7.2 the process instance of an *exclusive* job stays locked until the lock would have ended, and the job
-        blocks its topic for as long. Failing the job with its own retries and message does not have that flaw.
+        blocks its topic for as long. Failing the job with its own retries and message does not have that flaw
+        (docs/engine.md, Failing).
 
         Args:
             job_id: The job.

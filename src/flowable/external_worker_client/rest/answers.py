@@ -2,7 +2,7 @@
 
 The engine answers 500 to nearly everything that goes wrong inside it, 403 and 404 for lost locks and vanished jobs, and
 between it and the worker stand gateways that use the same numbers for other things. The body tells them apart: the
-engine's own errors are `{"message": <category>, "exception": <detail>}`.
+engine's own errors are `{"message": <category>, "exception": <detail>}` (docs/engine.md, Answers).
 """
 
 from __future__ import annotations
