@@ -105,5 +105,5 @@ lock: $(VENV)/bin/uv ## the locks in requirements/ again, from pyproject.toml an
 .PHONY: clean
 clean: ## away with everything that is made, environments included
 	rm -rf .venv .venvs .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
-	rm -rf build dist htmlcov docs/_build engine/target
+	rm -rf build dist htmlcov docs/_build engine/target engine/.run
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,7 +26,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from engine import launch
     from tests.support.engines import SharedEngines
@@ -170,6 +170,26 @@ def shared_engines(config: pytest.Config) -> SharedEngines:
         owner = int(known["engine_owner"]) if known else os.getpid()
         config.stash[_shared] = SharedEngines(run_directory(config), owner)
     return config.stash[_shared]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let reports travel between processes whatever a test printed: a lone surrogate would end the whole run."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_encodable(key): _encodable(member) for key, member in value.items()}
+        case list():
+            return [_encodable(member) for member in value]
+        case tuple():
+            return tuple(_encodable(member) for member in value)
+        case _:
+            return value
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -97,7 +97,7 @@ def environment(python: Python) -> Path:
         EnvironmentFailedError: If a step failed, for example because a locked package has no wheel for this Python.
     """
     folder = ENVIRONMENTS / python.minor
-    interpreter = folder / "bin" / "python"
+    interpreter = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     ready = folder / ".ready"
     wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
     if ready.is_file() and ready.read_text() == f"{python.executable} {wanted}" and interpreter.exists():

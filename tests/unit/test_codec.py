@@ -154,8 +154,15 @@ def test_nothing_is_sent_as_null_except_inside_a_value() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [object(), {1, 2}, datetime(2026, 1, 1, tzinfo=UTC), math.nan, math.inf, b"x", {"deep": [object()]}],
-    ids=repr,
+    [
+        pytest.param(object(), id="object"),
+        pytest.param({1, 2}, id="set"),
+        pytest.param(datetime(2026, 1, 1, tzinfo=UTC), id="date"),
+        pytest.param(math.nan, id="nan"),
+        pytest.param(math.inf, id="infinity"),
+        pytest.param(b"x", id="bytes"),
+        pytest.param({"deep": [object()]}, id="deep inside"),
+    ],
 )
 def test_a_value_that_json_cannot_say_is_refused_by_name(value: object) -> None:
     """Before anything is sent."""

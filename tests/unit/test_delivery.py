@@ -12,6 +12,7 @@ import requests
 from flowable.external_worker_client import FlowableRestException
 from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Operation
 from flowable.external_worker_client.runtime.delivery import Delivery
+from flowable.external_worker_client.runtime.lifecycle import Lock
 from flowable.external_worker_client.runtime.resend import Verdict
 
 JSON = {"content-type": "application/json"}
@@ -45,7 +46,7 @@ class Clock:
 class Engine:
     """Answers sends and looks from scripts; the last answer of a script is repeated."""
 
-    def __init__(self, *sends: Exception | None, holders: tuple[str | Exception | None, ...] = ()) -> None:
+    def __init__(self, *sends: BaseException | None, holders: tuple[str | Exception | None, ...] = ()) -> None:
         self.sends = 0
         self.looks = 0
         self._sends = self._repeating(sends)
@@ -66,22 +67,21 @@ class Engine:
     def holder(self) -> str | None:
         """Return, or raise, what the script says."""
         self.looks += 1
-        holder = next(self._holders)
+        holder: str | Exception | None = next(self._holders)
         if isinstance(holder, Exception):
             raise holder
         return holder
 
 
 def _delivery(clock: Clock, stop: threading.Event | None = None) -> Delivery:
-    return Delivery(
-        clock=clock, chance=lambda: 0.5, stop=stop or threading.Event(), owner="w.1", deadline=clock.now() + 60.0
-    )
+    lock = Lock("w.1", clock.now() + 60.0)
+    return Delivery(job_id="j", lock=lock, clock=clock, chance=lambda: 0.5, stop=stop or threading.Event())
 
 
 def _carry(delivery: Delivery, engine: Engine, operation: Operation = COMPLETE) -> Verdict | None:
     raised: Exception | None = None
     try:
-        delivery.carry(operation, "j", engine.send, engine.holder)
+        delivery.carry(operation, "j", "w.1", engine.send, engine.holder)
     except (FlowableRestException, requests.RequestException) as error:
         raised = error
     assert raised is delivery.error
@@ -168,5 +168,21 @@ def test_being_told_to_stop_leaves_a_delivery_five_seconds() -> None:
 def test_an_exception_that_is_nobodys_is_resent_like_a_lost_answer() -> None:
     """An auth object that stumbles over a clock skew, say, must not cost a result."""
     engine = Engine(RuntimeError("token service"), None)
+    assert _carry(_delivery(Clock()), engine) is Verdict.SETTLED
+    assert engine.sends == 2
+
+
+def test_what_is_sent_for_other_jobs_is_carried_but_says_nothing_of_this_one() -> None:
+    """A handler may settle jobs of its own by hand."""
+    delivery, engine = _delivery(Clock()), Engine(RESET, GONE)
+    delivery.carry(COMPLETE, "another", "me", engine.send, engine.holder)
+    assert (engine.sends, delivery.verdict, delivery.settled) == (2, None, False)
+    assert delivery.owner_of("another") is None
+    assert delivery.owner_of("j") == "w.1"
+
+
+def test_even_an_exit_in_the_persons_auth_does_not_cost_a_result() -> None:
+    """It is resent like any request that may not have been sent."""
+    engine = Engine(SystemExit(1), None)
     assert _carry(_delivery(Clock()), engine) is Verdict.SETTLED
     assert engine.sends == 2

@@ -58,6 +58,13 @@ def job_id(value: object, parameter: str = "job_id") -> str:
     raise InvalidArgumentError(parameter, value, 'text that is not empty, nor "." or "..", which a path cannot carry')
 
 
+def message(value: object, parameter: str) -> str | None:
+    """Check what the engine stores as text, or `None`. Numbers pass: the engine turns them into text, as ever."""
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value  # type: ignore[return-value]
+    raise InvalidArgumentError(parameter, value, "text or None")
+
+
 def variable_name(value: object) -> str:
     """Check the name of a variable: text of at most 255 characters (the engine's column)."""
     if isinstance(value, str) and len(value) <= LONGEST_NAME:
@@ -67,26 +74,20 @@ def variable_name(value: object) -> str:
 
 def seconds(value: object, parameter: str) -> float:
     """Check a time span: a finite number of seconds that is not negative, or a timedelta that is not."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < math.inf:
+        return float(number)
     raise InvalidArgumentError(parameter, value, "a number of seconds that is not negative, or such a timedelta")
 
 
 def timeout(value: object) -> tuple[float, float]:
     """Check the time-outs of a request: seconds to connect and to wait for the answer, or one number for both."""
-    match value:
-        case int() | float():
-            pair = (float(value), float(value))
-        case (int() | float() as connect, int() | float() as answer):
-            pair = (float(connect), float(answer))
-        case _:
-            pair = (0.0, 0.0)
-    if isinstance(value, bool) or not all(0 < part < math.inf for part in pair):
+    parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value, value)
+    numbers = [float(part) for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
+    if len(parts) != 2 or len(numbers) != 2 or not all(0 < number < math.inf for number in numbers):  # noqa: PLR2004
         accepted = "seconds above zero, or a pair of them: (to connect, to wait for the answer)"
         raise InvalidArgumentError("timeout", cast("object", value), accepted)
-    return pair
+    return numbers[0], numbers[1]
 
 
 def function(value: object, parameter: str) -> Callable[..., Any]:
@@ -107,7 +108,7 @@ def url(value: object) -> str:
         raise InvalidArgumentError("flowable_host", value, accepted)
     try:
         parts = urlsplit(value)
-        usable = bool(parts.scheme and (parts.hostname or parts.netloc))
+        usable = bool(parts.scheme and parts.hostname)
         _ = parts.port
     except ValueError:
         # Not even the parts can be told apart, so a password in it could not be either.

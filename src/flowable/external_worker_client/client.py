@@ -117,7 +117,8 @@ class ExternalWorkerClient:
             customize_session=customize_session,
             timeout=timeout,
         )
-        self._acquires = None if worker_id else itertools.count(1)
+        self._generated_id = None if worker_id else name
+        self._acquires = itertools.count(1)
         self._clock = clock or SystemClock()
         if flowable_host == DEFAULT_HOST and self._restClient.request_session.auth is None:
             _logger.warning(
@@ -187,14 +188,19 @@ class ExternalWorkerClient:
         return ExternalWorkerSubscription(thread, stop)
 
     def _next_owner(self) -> str | None:
-        """Return the name for the next acquire; `None` for the worker id, because the person chose that."""
+        """Return the name for the next acquire; `None` for the worker id, when the person chose that."""
+        if self._restClient.worker_id != self._generated_id:
+            return None
         # next() of a count is one step to the interpreter: two threads never get the same number.
-        return None if self._acquires is None else f"{self._restClient.worker_id}.{next(self._acquires)}"
+        return f"{self._generated_id}.{next(self._acquires)}"
 
     def __repr__(self) -> str:
         """Say where and as whom; no credentials."""
-        host = arguments.without_credentials(self._restClient.flowable_host)
-        return f"ExternalWorkerClient(flowable_host={host!r}, worker_id={self._restClient.worker_id!r})"
+        # People put objects of their own in the REST client's place.
+        host = arguments.without_credentials(str(getattr(self._restClient, "flowable_host", None)))
+        return (
+            f"ExternalWorkerClient(flowable_host={host!r}, worker_id={getattr(self._restClient, 'worker_id', None)!r})"
+        )
 
 
 def _generated_worker_id() -> str:

@@ -4,7 +4,7 @@
 ExternalWorkerError                     everything raised by this library on purpose
 ├─ InvalidArgumentError                 an argument was refused; nothing was sent            (also ValueError)
 └─ FlowableRestException                the engine, or something before it, did not answer as asked
-   └─ UnreadableAnswerError             it answered "done" with a body that cannot be read   (also InvalidJSONError)
+   └─ UnreadableAnswerError             it answered "done" with a body that cannot be read   (also JSONDecodeError)
 ```
 
 `FlowableRestException` and `UnreadableAnswerError` live in `flowable_rest_exception`, where programs for version 1
@@ -67,6 +67,6 @@ def shorten(value: object) -> str:
     """
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - somebody else's __repr__
+    except BaseException:  # noqa: BLE001 - somebody else's __repr__
         text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN_OF_A_VALUE else text[: SHOWN_OF_A_VALUE - 1] + "…"

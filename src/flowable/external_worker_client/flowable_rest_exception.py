@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from requests.exceptions import InvalidJSONError
+from requests.exceptions import JSONDecodeError
 
 from flowable.external_worker_client.errors import ExternalWorkerError
 
@@ -52,7 +52,8 @@ class FlowableRestException(ExternalWorkerError):
         self.headers = dict(headers or {})
         self.engine_message, self.engine_error = _read(content)
         text = f"Failed to call Flowable with status code {status_code}"
-        super().__init__(f"{text} and content '{content}'" if content else text)
+        # Not by super(): a subclass has bases of requests and json besides, whose constructors want other things.
+        Exception.__init__(self, f"{text} and content '{content}'" if content else text)
 
     def __str__(self) -> str:
         """Return the text of version 1, and the hint if there is one."""
@@ -63,12 +64,11 @@ class FlowableRestException(ExternalWorkerError):
         return _rebuild, (type(self), self.status_code, self.content, self.hint, self.headers)
 
 
-class UnreadableAnswerError(FlowableRestException, InvalidJSONError, ValueError):
+class UnreadableAnswerError(FlowableRestException, JSONDecodeError):
     """The status promised a result, but the body is not what the operation returns.
 
     Cut-off JSON, a login page with status 200, or a list where an object belongs. What the request asked for may have
-    been done. Version 1 let `requests.exceptions.JSONDecodeError` through here; this class is caught by the same
-    `except requests.exceptions.InvalidJSONError` and `except ValueError`.
+    been done. Version 1 let `requests.exceptions.JSONDecodeError` through here, and this is one.
     """
 
     def __init__(
@@ -80,9 +80,12 @@ class UnreadableAnswerError(FlowableRestException, InvalidJSONError, ValueError)
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status_code, content, hint=hint, headers=headers)
-        # RequestException's own attributes, which its constructor would set from keyword arguments.
+        # What the constructors of the other bases would have set.
         self.response = None
         self.request = None
+        self.msg = hint or "unreadable"
+        self.doc = content or ""
+        self.pos, self.lineno, self.colno = 0, 1, 1
 
 
 def _rebuild(

@@ -7,14 +7,14 @@ from typing import Any
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
 
 
-def convert_from_engine_rest_variable(variable: EngineRestVariable) -> dict[str, Any]:
+def convert_from_engine_rest_variable(o: EngineRestVariable) -> dict[str, Any]:
     """Return a variable as a JSON object with `name`, `type`, `value` and `valueUrl`; missing ones are `None`.
 
     Members that are `None` are left out when the request is sent: the engine reads an absent one the same way.
     """
     return {
-        "name": variable.name,
-        "type": variable.type,
-        "value": variable.value,
-        "valueUrl": variable.value_url,
+        "name": o.name,
+        "type": o.type,
+        "value": o.value,
+        "valueUrl": o.value_url,
     }

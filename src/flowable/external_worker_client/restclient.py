@@ -5,12 +5,14 @@ How the engine behaves, and why the arguments are checked as they are: docs/engi
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, Self, Unpack
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, Unpack
 
 import requests
 from requests import Session
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from flowable.external_worker_client import arguments, durations
@@ -29,9 +31,12 @@ from flowable.external_worker_client.rest.query import JobFilters, SortKey, Sort
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import Request, Response, TransportFailure
 
-__all__ = ["JOB_API", "Carrier", "FlowableExternalWorkerRestClient", "FlowableRestException"]
+__all__ = ["JOB_API", "Carrier", "FlowableExternalWorkerRestClient", "FlowableRestException", "carried_by"]
 
 DEFAULT_TIMEOUT = (5.0, 35.0)  # seconds to connect, seconds to wait: an engine without its database answers after 30
+
+#: Connections that a client keeps open, at most.
+POOL = 64
 
 #: Jobs on one page of `iter_jobs`.
 PAGE = 100
@@ -42,14 +47,24 @@ Timeout = float | tuple[float, float]
 class Carrier(Protocol):
     """How a settling call gets to the engine: once, or again and again until something final is known."""
 
+    def owner_of(self, job_id: str) -> str | None:
+        """Return the name that holds a job, as far as the carrier knows; `None`: it does not."""
+        ...
+
     def carry(
-        self, operation: Operation, job_id: str, send: Callable[[], None], holder: Callable[[], str | None]
+        self,
+        operation: Operation,
+        job_id: str,
+        owner: str,
+        send: Callable[[], None],
+        holder: Callable[[], str | None],
     ) -> None:
         """Deliver one result.
 
         Args:
             operation: Which operation it is.
             job_id: The job it settles.
+            owner: The name it is sent under.
             send: Sends it once. Raises `FlowableRestException` or `requests.RequestException` when that fails.
             holder: Reads who holds the job now, `None` for nobody. Raises as `send` does.
 
@@ -60,18 +75,21 @@ class Carrier(Protocol):
         ...
 
 
-class _Once:
-    """Sends once, and lets the caller see what became of it: a REST client in somebody's own hands."""
+_carrier: ContextVar[Carrier | None] = ContextVar("flowable_carrier", default=None)
 
-    def carry(
-        self,
-        operation: Operation,  # noqa: ARG002
-        job_id: str,  # noqa: ARG002
-        send: Callable[[], None],
-        holder: Callable[[], str | None],  # noqa: ARG002
-    ) -> None:
-        """See `Carrier.carry`."""
-        send()
+
+@contextmanager
+def carried_by(carrier: Carrier) -> Generator[None]:
+    """Let a carrier deliver what this thread sends to settle jobs, through any REST client, for the time of a block.
+
+    That is how a subscription takes care of what a handler sends by itself. Without a carrier, a call sends once, and
+    whoever called sees what became of it.
+    """
+    token = _carrier.set(carrier)
+    try:
+        yield
+    finally:
+        _carrier.reset(token)
 
 
 class FlowableExternalWorkerRestClient:
@@ -111,9 +129,11 @@ class FlowableExternalWorkerRestClient:
         timeout: Timeout = DEFAULT_TIMEOUT,
     ) -> None:
         host = arguments.url(flowable_host)
-        self.flowable_host: str = host.removesuffix("/")
         self.worker_id: str = arguments.worker_id(worker_id)
         session = requests.Session()
+        # As many connections stay open as one client can use at a time; requests would keep ten, and complain.
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
         if auth is not None:
             session.auth = auth
         if customize_session is not None:
@@ -126,9 +146,17 @@ class FlowableExternalWorkerRestClient:
                 arguments.without_credentials(host),
                 'a URL that begins with "http://", "https://" or what customize_session mounted an adapter for',
             ) from None
-        self._transport = RequestsTransport(self.flowable_host, session, arguments.timeout(timeout))
+        self._transport = RequestsTransport(host.removesuffix("/"), session, arguments.timeout(timeout))
         self._owners = Owners()
-        self._carrier: Carrier = _Once()
+
+    @property
+    def flowable_host(self) -> str:
+        """The address that all requests go to. Another one can be put in its place."""
+        return self._transport.host
+
+    @flowable_host.setter
+    def flowable_host(self, host: str) -> None:
+        self._transport.host = host
 
     @property
     def request_session(self) -> Session:
@@ -138,12 +166,6 @@ class FlowableExternalWorkerRestClient:
     @request_session.setter
     def request_session(self, session: Session) -> None:
         self._transport.session = session
-
-    def carried_by(self, carrier: Carrier) -> Self:
-        """Return this client with another way to deliver results: same session, same everything else."""
-        twin = copy.copy(self)
-        twin._carrier = carrier  # noqa: SLF001 - its own
-        return twin
 
     def list_jobs(
         self,
@@ -327,7 +349,7 @@ class FlowableExternalWorkerRestClient:
             job_id,
             worker_id,
             variables=codec.encode_variables(variables),
-            errorCode=codec.storable(error_code),
+            errorCode=codec.storable(arguments.message(error_code, "error_code")),
         )
 
     def fail_job(
@@ -359,8 +381,8 @@ class FlowableExternalWorkerRestClient:
             operations.FAIL,
             job_id,
             worker_id,
-            errorMessage=codec.storable(error_message),
-            errorDetails=error_details,
+            errorMessage=codec.storable(arguments.message(error_message, "error_message")),
+            errorDetails=arguments.message(error_details, "error_details"),
             retries=None if retries is None else arguments.count(retries, "retries", minimum=0),
             retryTimeout=None if retry_timeout is None else durations.retry_timeout(retry_timeout).text,
         )
@@ -420,7 +442,9 @@ class FlowableExternalWorkerRestClient:
             FlowableRestException: 400: the guard. 404: the engine is older than 7.0.
             requests.RequestException: There was no answer.
         """
-        body = codec.encode({"workerId": self._worker(worker_id), "tenantId": tenant_id})
+        body = codec.encode(
+            {"workerId": self._worker(worker_id), "tenantId": arguments.message(tenant_id, "tenant_id")}
+        )
         self._call(Request(operations.UNACQUIRE_ALL, operations.UNACQUIRE_ALL.path, body))
 
     def close(self) -> None:
@@ -439,7 +463,11 @@ class FlowableExternalWorkerRestClient:
         def send() -> None:
             self._call(request, job_id)
 
-        self._carrier.carry(operation, job_id, send, lambda: self.get_job(job_id).lock_owner)
+        carrier = _carrier.get()
+        if carrier is None:
+            send()
+        else:
+            carrier.carry(operation, job_id, owner, send, lambda: self.get_job(job_id).lock_owner)
         self._owners.forget(job_id)
 
     def _worker(self, worker_id: str | None) -> str:
@@ -447,7 +475,11 @@ class FlowableExternalWorkerRestClient:
 
     def _holder(self, job_id: str, worker_id: str | None) -> str:
         arguments.job_id(job_id)
-        return arguments.worker_id(worker_id) if worker_id else self._owners.of(job_id) or self.worker_id
+        if worker_id:
+            return arguments.worker_id(worker_id)
+        carrier = _carrier.get()
+        known = carrier.owner_of(job_id) if carrier is not None else None
+        return known or self._owners.of(job_id) or self.worker_id
 
     def _call(self, request: Request, job_id: str | None = None) -> Response:
         """Send one request; return the answer if it is the one promised."""
@@ -460,8 +492,12 @@ class FlowableExternalWorkerRestClient:
             if succeeded(response.status, response.headers):
                 return response
             problem = codec.error(response, hint=_hint(response, job_id))
-        # Raised here, outside of the handler: the exception is the one that requests made, with its own chain.
-        raise problem
+        try:
+            # Outside of the handlers above: the exception is the one that requests made, with its own chain.
+            raise problem
+        finally:
+            # An exception that its own frame holds on to keeps connections open until the garbage is collected.
+            del problem
 
 
 def _hint(response: Response, job_id: str | None) -> str | None:

@@ -21,4 +21,7 @@ def parse_date_time(date: str | None) -> datetime | None:
     if date is None:
         return None
     read = datetime.fromisoformat(date)
-    return read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)
+    try:
+        return read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise ValueError(f"{date!r} is not a date between the years 1 and 9999 in UTC") from error

@@ -78,14 +78,12 @@ class WorkResult:
     def execute(self, rest_client: SettlingClient) -> None:
         """Tell the engine. Called once, by the subscription, after the handler returned.
 
+        Here: nothing, so that outcomes of somebody's own may call it.
+
         Args:
             rest_client: The client's `FlowableExternalWorkerRestClient`. Calls through it are resent when the
                 connection fails or the engine is away, and raise only when that is in vain.
-
-        Raises:
-            NotImplementedError: Always, here; outcomes say what they do.
         """
-        raise NotImplementedError
 
 
 class WorkResultWithVariables:
@@ -279,6 +277,10 @@ class WorkerResultBpmnError(WorkResult, WorkResultWithVariables):
     def execute(self, rest_client: SettlingClient) -> None:
         """Report the error."""
         rest_client.job_with_bpmn_error(self._job_id, self._variables, self._error_code)
+
+    def __repr__(self) -> str:
+        """Name the code too."""
+        return f"{super().__repr__()[:-1]}, error_code={self._error_code!r})"
 
 
 class WorkerResultCmmnTerminate(WorkResult, WorkResultWithVariables):

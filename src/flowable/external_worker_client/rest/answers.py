@@ -85,7 +85,7 @@ def succeeded(status: int, headers: Mapping[str, str]) -> bool:
 
     Reads and acquires have their bodies read next; a settled job needs none. A page of HTML was somebody else.
     """
-    return HTTPStatus.OK <= status < _REDIRECTS and "html" not in headers.get("content-type", "")
+    return HTTPStatus.OK <= status < _REDIRECTS and "html" not in headers.get("content-type", "").lower()
 
 
 def unanswered(*, sent: bool, text: str) -> Reading:

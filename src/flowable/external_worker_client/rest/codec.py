@@ -69,9 +69,20 @@ def encode_variables(variables: Iterable[EngineRestVariable] | None) -> list[dic
     """Return variables as JSON objects.
 
     Raises:
-        InvalidArgumentError: A name is no text or too long, or a value is not what JSON can say. It names the variable.
+        InvalidArgumentError: They are no variables, a name is no text or too long, or a value is not what JSON can
+            say. It names the variable.
     """
-    return [_encode_variable(variable) for variable in variables or ()]
+    if variables is None:
+        return []
+    accepted = "a list of EngineRestVariable"
+    if isinstance(variables, str | bytes | Mapping) or not isinstance(variables, Iterable):
+        raise InvalidArgumentError("variables", cast("object", variables), accepted)
+    encoded: list[dict[str, Any]] = []
+    for position, variable in enumerate(variables):
+        if not all(hasattr(variable, attribute) for attribute in ("name", "type", "value", "value_url")):
+            raise InvalidArgumentError(f"variables[{position}]", variable, "an EngineRestVariable")
+        encoded.append(_encode_variable(variable))
+    return encoded
 
 
 def storable(text: str | None) -> str | None:

@@ -14,82 +14,112 @@ from flowable.external_worker_client.rest.operations import Effect, Operation
 from flowable.external_worker_client.runtime import lifecycle, resend
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.explain import explain
+from flowable.external_worker_client.runtime.lifecycle import Lock
+from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.resend import Sight, Verdict
 
-_logger = logging.getLogger(__name__)
+_log = Log(__name__)
+
+#: Pause between two sends once the subscription is stopping: nothing can wake it any more.
+_STEP_WHEN_STOPPING = 0.5  # seconds
 
 
 class Delivery:
-    """Delivers what one handler decided. Made for one job; used by the thread that settles it.
+    """Delivers what the handler of one job decided. Used by the thread that runs the handler.
+
+    It also carries what the handler itself sends through the REST client, for this job or for others.
 
     Args:
+        job_id: The job.
+        lock: What it is locked with.
         clock: Tells the time and waits.
         chance: Returns random numbers from 0 to 1.
         stop: Set when the subscription is told to stop: what is under way then gets a few seconds more.
-        owner: The name that holds the job.
-        deadline: End of the job's lock, on the clock.
 
     Attributes:
-        operation: What was delivered last. `None` before the first.
-        verdict: How the last delivery ended. `None` before the first.
-        error: What that delivery raised. `None` when it was settled.
+        operation: What was delivered last for this job. `None` before the first.
+        verdict: How that ended. `None` before the first.
+        error: What that raised. `None` when it was settled.
     """
 
     def __init__(
-        self, *, clock: Clock, chance: Callable[[], float], stop: threading.Event, owner: str, deadline: float
+        self, *, job_id: str, lock: Lock, clock: Clock, chance: Callable[[], float], stop: threading.Event
     ) -> None:
+        self._job_id = job_id
+        self._lock = lock
         self._clock = clock
         self._chance = chance
         self._stop = stop
-        self._owner = owner
-        self._deadline = deadline
         self._stop_seen: float | None = None
         self.operation: Operation | None = None
         self.verdict: Verdict | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the engine has the outcome of this job."""
+        return self.verdict is Verdict.SETTLED
+
+    def owner_of(self, job_id: str) -> str | None:
+        """See `restclient.Carrier.owner_of`."""
+        return self._lock.owner if job_id == self._job_id else None
 
     def carry(
-        self, operation: Operation, job_id: str, send: Callable[[], None], holder: Callable[[], str | None]
+        self,
+        operation: Operation,
+        job_id: str,
+        owner: str,
+        send: Callable[[], None],
+        holder: Callable[[], str | None],
     ) -> None:
         """See `restclient.Carrier.carry`."""
         started = self._clock.now()
-        state = resend.Delivery(
-            operation.effect, ends=lifecycle.delivery_ends(started=started, deadline=self._deadline)
-        )
-        self.operation, self.verdict, self.error = operation, None, None
+        ends = lifecycle.delivery_ends(started=started, deadline=self._lock.deadline)
+        state = resend.Delivery(operation.effect, ends=ends)
         while True:
-            error: Exception | None = None
+            error: BaseException | None = None
             reading = DONE
             try:
                 send()
-            except Exception as problem:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
+            except BaseException as problem:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
                 error = problem
                 reading = failures.read(problem, operation.effect, time.time())
             state, step = self._hurried(state).after(reading, self._clock.now(), self._chance())
             if step.verdict is Verdict.LOOK:
-                sight = self._look(holder)
+                sight = self._look(holder, owner)
                 state, step = self._hurried(state).after_look(sight, reading, self._clock.now(), self._chance())
             if step.verdict is not Verdict.AGAIN:
-                self._end(step.verdict, error, state.sends, operation, job_id)
-                return
-            _logger.warning(
+                break
+            _log.say(
+                logging.WARNING,
                 "Job %s: %s was not delivered, %s; sending again in %.1f s",
                 job_id,
                 operation.name,
                 explain(reading),
                 step.pause,
+                job_id=job_id,
             )
+            del error
             self._pause(step.pause)
-
-    def _end(self, verdict: Verdict, error: Exception | None, sends: int, operation: Operation, job_id: str) -> None:
-        self.verdict = verdict
-        if verdict is Verdict.SETTLED:
-            if sends > 1:
-                _logger.info("Job %s: %s is delivered, with send %d", job_id, operation.name, sends)
-            return
-        self.error = error
+        if step.verdict is Verdict.SETTLED:
+            error = None
+            if state.sends > 1:
+                _log.say(
+                    logging.INFO,
+                    "Job %s: %s was delivered with send %d",
+                    job_id,
+                    operation.name,
+                    state.sends,
+                    job_id=job_id,
+                )
+        if job_id == self._job_id:
+            self.operation, self.verdict, self.error = operation, step.verdict, error
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                # An exception that its own frame holds on to keeps connections open until the garbage is collected.
+                del error
 
     def _hurried(self, state: resend.Delivery) -> resend.Delivery:
         """Return the state with an earlier end when the subscription is stopping."""
@@ -101,14 +131,13 @@ class Delivery:
 
     def _pause(self, seconds: float) -> None:
         if self._stop.is_set():
-            # The event cannot wake anybody any more, and an engine that is coming back deserves short pauses now.
-            self._clock.wait(threading.Event(), min(seconds, 0.5))
+            self._clock.wait(threading.Event(), min(seconds, _STEP_WHEN_STOPPING))
         else:
             self._clock.wait(self._stop, seconds)
 
-    def _look(self, holder: Callable[[], str | None]) -> Sight:
+    def _look(self, holder: Callable[[], str | None], owner: str) -> Sight:
         try:
-            return Sight.OURS if holder() == self._owner else Sight.OTHERS
-        except Exception as problem:  # noqa: BLE001 - as above
+            return Sight.OURS if holder() == owner else Sight.OTHERS
+        except BaseException as problem:  # noqa: BLE001 - as above
             gone = failures.read(problem, Effect.READS, time.time()).meaning is Meaning.GONE
             return Sight.GONE if gone else Sight.NOTHING

@@ -43,7 +43,7 @@ def describe(error: BaseException) -> Failure:
     """
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - somebody else's __str__
+    except BaseException:  # noqa: BLE001 - somebody else's __str__
         text = ""
     name = type(error).__name__
     if not isinstance(error, Exception):
@@ -73,7 +73,7 @@ def pause(retries: object, chance: float) -> float:
 def _trace(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error))
-    except Exception:  # noqa: BLE001 - a cause or note that cannot be shown
+    except BaseException:  # noqa: BLE001 - a cause or note that cannot be shown
         return f"{type(error).__name__}: the stack trace could not be formatted"
 
 

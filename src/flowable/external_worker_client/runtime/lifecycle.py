@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 #: Delivery of a result goes on after the end of the lock: the engine takes a late one while nobody else has the job.
 DELIVERY_AFTER_LOCK = 300.0  # seconds
@@ -21,6 +22,19 @@ DELIVERY_WHEN_STOPPING = 5.0  # seconds
 #: How long a job given back for want of lock time stays away: the engine hands out the lowest id first, and it would
 #: come straight back.
 PAUSE_AFTER_RELEASE = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What one acquire locked its jobs with.
+
+    Attributes:
+        owner: The name that holds them. `None`: the REST client's own worker id.
+        deadline: Until when.
+    """
+
+    owner: str | None
+    deadline: float
 
 
 def percentile(values: Sequence[float], share: float) -> float:

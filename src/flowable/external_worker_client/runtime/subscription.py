@@ -1,4 +1,4 @@
-"""One subscription: a thread that acquires jobs of a topic, runs the handler, and settles what it decided.
+"""One subscription: a thread that acquires jobs of a topic and works them off.
 
 The thread only carries things out. When to ask is decided by `polling`, which job may start by `lifecycle`, what a
 failed delivery means by `resend`. Nothing short of the end of the process ends it, except being told to stop: whatever
@@ -20,17 +20,18 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.rest import failures
 from flowable.external_worker_client.rest.answers import Meaning, unanswered
-from flowable.external_worker_client.rest.operations import FAIL, Effect
+from flowable.external_worker_client.rest.operations import Effect
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
-from flowable.external_worker_client.runtime import failure, lifecycle
+from flowable.external_worker_client.runtime import lifecycle
 from flowable.external_worker_client.runtime.clock import Clock
-from flowable.external_worker_client.runtime.delivery import Delivery
 from flowable.external_worker_client.runtime.explain import explain
+from flowable.external_worker_client.runtime.lifecycle import Lock
+from flowable.external_worker_client.runtime.log import Log
+from flowable.external_worker_client.runtime.one_job import JobRunner
 from flowable.external_worker_client.runtime.polling import Polling
-from flowable.external_worker_client.runtime.resend import Verdict
 from flowable.external_worker_client.worker_result import Executable
 
-_logger = logging.getLogger(__name__)
+_log = Log(__name__)
 
 #: Run times remembered per subscription, to tell what a usual run takes.
 _RUNS_REMEMBERED = 50
@@ -59,14 +60,6 @@ class Options:
     wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Lock:
-    """What one acquire brought: the name that holds its jobs, and until when, on the clock."""
-
-    owner: str
-    deadline: float
-
-
 class Consumer:
     """Does the work of one subscription, on the thread that calls `run`.
 
@@ -74,7 +67,8 @@ class Consumer:
         rest_client: Returns the REST client to use. Asked every time: people put another one in its place.
         run_handler: Runs the person's function for a job and returns its outcome; raises what that raises.
         options: See `Options`.
-        next_owner: Returns the owner name for the next acquire; `None` for the REST client's worker id.
+        next_owner: Returns the owner name for the next acquire; `None` for the REST client's worker id. Asked only
+            when the REST client is one of this library: what people put in its place knows one name.
         stop: Told to stop when set.
         clock: Tells the time and waits.
         chance: Returns random numbers from 0 to 1.
@@ -92,43 +86,55 @@ class Consumer:
         chance: Callable[[], float],
     ) -> None:
         self._rest_client = rest_client
-        self._run_handler = run_handler
         self._options = options
         self._next_owner = next_owner
         self._stop = stop
         self._clock = clock
         self._chance = chance
+        self._runner = JobRunner(
+            topic=options.topic,
+            lock_seconds=options.lock.seconds,
+            run_handler=run_handler,
+            rest_client=rest_client,
+            clock=clock,
+            chance=chance,
+            stop=stop,
+        )
         self._polling = Polling()
         self._failing_since: float | None = None
         self._runs: deque[float] = deque(maxlen=_RUNS_REMEMBERED)
 
     def run(self) -> None:
         """Work until told to stop."""
-        topic = self._options.topic
-        _logger.info("Topic %r: subscribed", topic)
+        self._say(logging.INFO, "Topic %r: subscribed", self._options.topic)
         while not self._stop.is_set():
             try:
                 pause = self._turn()
-            except BaseException:  # a fault of this library must not end the subscription
-                _logger.exception("Topic %r: unexpected; the subscription goes on", topic)
+            except BaseException as error:  # noqa: BLE001 - a fault of this library must not end the subscription
+                self._say(
+                    logging.ERROR, "Topic %r: unexpected; the subscription goes on", self._options.topic, error=error
+                )
                 self._polling = self._polling.failed()
                 pause = self._polling.pause_after(unanswered(sent=True, text=""), self._chance())
             if pause > 0:
                 self._clock.wait(self._stop, pause)
-        _logger.info("Topic %r: unsubscribed", topic)
+        self._say(logging.INFO, "Topic %r: unsubscribed", self._options.topic)
 
     def _turn(self) -> float:
         """Ask once, work off what came, and return how long to wait before asking again."""
         asked = self._clock.now()
-        owner = self._next_owner()
+        rest_client = self._rest_client()
+        # By its type: a mock claims to be an instance.
+        ours = issubclass(type(rest_client), FlowableExternalWorkerRestClient)
+        owner = self._next_owner() if ours else None
         try:
-            jobs = self._acquire(owner)
-        except Exception as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
+            jobs = self._acquire(rest_client, owner)
+        except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
             return self._not_acquired(error)
         self._acquired()
-        lock = _Lock(owner or str(getattr(self._rest_client(), "worker_id", "")), asked + self._options.lock.seconds)
+        lock = Lock(owner, asked + self._options.lock.seconds)
         for unreadable in getattr(jobs, "unreadable", ()):
-            self._refuse(unreadable, lock)
+            self._runner.refuse(unreadable, lock)
         if not jobs:
             self._polling = self._polling.found_nothing()
             return self._polling.pause(self._options.wait, self._chance())
@@ -136,10 +142,10 @@ class Consumer:
         self._work_off(jobs, lock)
         return 0.0
 
-    def _acquire(self, owner: str | None) -> Sequence[Job]:
+    def _acquire(self, rest_client: Any, owner: str | None) -> Sequence[Job]:  # noqa: ANN401 - see `Consumer`
         options = self._options
         named = {} if owner is None else {"worker_id": owner}
-        jobs: Sequence[Job] = self._rest_client().acquire_jobs(
+        jobs: Sequence[Job] = rest_client.acquire_jobs(
             options.topic,
             options.lock.text,
             options.number_of_tasks,
@@ -149,7 +155,7 @@ class Consumer:
         )
         return jobs
 
-    def _not_acquired(self, error: Exception) -> float:
+    def _not_acquired(self, error: BaseException) -> float:
         now = self._clock.now()
         self._failing_since = now if self._failing_since is None else self._failing_since
         self._polling = self._polling.failed()
@@ -157,7 +163,7 @@ class Consumer:
         pause = self._polling.pause_after(reading, self._chance())
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         level = logging.ERROR if reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED) else logging.WARNING
-        _logger.log(
+        self._say(
             level,
             "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failed %d times in %.0f s)",
             self._options.topic,
@@ -165,22 +171,21 @@ class Consumer:
             pause,
             self._polling.errors,
             now - self._failing_since,
-            extra={"topic": self._options.topic},
         )
         return pause
 
     def _acquired(self) -> None:
         if self._failing_since is not None:
-            _logger.warning(
+            self._say(
+                logging.WARNING,
                 "Topic %r: the engine answers again, after %d failures in %.0f s",
                 self._options.topic,
                 self._polling.errors,
                 self._clock.now() - self._failing_since,
-                extra={"topic": self._options.topic},
             )
             self._failing_since = None
 
-    def _work_off(self, jobs: Sequence[Job], lock: _Lock) -> None:
+    def _work_off(self, jobs: Sequence[Job], lock: Lock) -> None:
         for position, job in enumerate(jobs):
             if self._stop.is_set():
                 self._release(jobs[position:], lock, pause=None, reason="the subscription is stopping")
@@ -197,106 +202,18 @@ class Consumer:
                 )
                 return
             try:
-                self._work(job, lock)
-            except BaseException:
-                # Its neighbours in the batch are locked too, and must not wait for the end of their locks.
-                _logger.exception("Job %s: unexpected; it is left locked", job.id, extra=self._extra(job))
+                self._runs.append(self._runner.run(job, lock))
+            except BaseException as error:  # noqa: BLE001 - its neighbours are locked too, and must not wait for that
+                self._say(logging.ERROR, "Job %s: unexpected; it is left locked", job.id, error=error)
 
-    def _work(self, job: Job, lock: _Lock) -> None:
-        started = self._clock.now()
-        try:
-            outcome = self._run_handler(job)
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a handler is a failed job, not the end of the worker
-            self._failed(job, lock, error)
-        else:
-            self._settle(job, lock, outcome)
-        finally:
-            self._runs.append(self._clock.now() - started)
-
-    def _settle(self, job: Job, lock: _Lock, outcome: Executable) -> None:
-        delivery = self._delivery(lock)
-        try:
-            outcome.execute(self._carried(delivery))
-        except BaseException as error:  # noqa: BLE001 - outcomes can be people's own code
-            if delivery.error is not None and error is delivery.error:
-                self._not_delivered(job, lock, delivery, delivery.error)
-            else:
-                self._failed(job, lock, error)
-
-    def _not_delivered(self, job: Job, lock: _Lock, delivery: Delivery, error: Exception) -> None:
-        """Say what became of a result that the engine did not take."""
-        operation = delivery.operation.name if delivery.operation else ""
-        verdict = delivery.verdict
-        late = self._clock.now() > lock.deadline
-        if verdict is Verdict.UNSTORABLE and delivery.operation is not FAIL:
-            said = error.engine_error if isinstance(error, FlowableRestException) else None
-            self._report(
-                job,
-                lock,
-                failure.Failure(
-                    f"The engine cannot store the result: {said or error}", failure.describe(error).details
-                ),
-            )
-        elif verdict is Verdict.LOST or (verdict is Verdict.GONE and late):
-            _logger.error(
-                "Job %s: the lock was lost before %s arrived; the job runs again. The lock lasts %.0f s: "
-                "choose a longer lock_duration if handlers of topic %r take that long",
-                job.id,
-                operation,
-                self._options.lock.seconds,
-                self._options.topic,
-                extra=self._extra(job),
-            )
-        elif verdict is Verdict.GONE:
-            _logger.warning(
-                "Job %s: %s came too late, the process or case went on without this job",
-                job.id,
-                operation,
-                extra=self._extra(job),
-            )
-        else:
-            _logger.error(
-                "Job %s: %s could not be delivered (%s); the engine offers the job again when its lock ends: %s",
-                job.id,
-                operation,
-                verdict.value if verdict else "unknown",
-                error,
-                extra=self._extra(job),
-            )
-
-    def _failed(self, job: Job, lock: _Lock, error: BaseException) -> None:
-        """Report that the handler raised."""
-        _logger.error(
-            "Job %s: the handler of topic %r failed, with %s retries left before: %s",
-            job.id,
-            self._options.topic,
-            job.retries,
-            failure.describe(error).message,
-            exc_info=error,
-            extra=self._extra(job),
-        )
-        self._report(job, lock, failure.describe(error))
-
-    def _report(self, job: Job, lock: _Lock, report: failure.Failure) -> None:
-        pause = from_seconds(round(failure.pause(job.retries, self._chance()), 3))
-        delivery = self._delivery(lock)
-        try:
-            self._carried(delivery).fail_job(
-                job.id, error_message=report.message, error_details=report.details, retry_timeout=pause.text
-            )
-        except Exception as error:
-            if error is delivery.error:
-                self._not_delivered(job, lock, delivery, error)
-            else:
-                _logger.exception("Job %s: its failure could not be reported", job.id, extra=self._extra(job))
-
-    def _release(self, jobs: Sequence[Job], lock: _Lock, *, pause: Duration | None, reason: str) -> None:
+    def _release(self, jobs: Sequence[Job], lock: Lock, *, pause: Duration | None, reason: str) -> None:
         """Give jobs back that were not started: fail them with their own retries and message, unchanged.
 
         That frees them at once on every release of the engine, the lock of their process instance included. Best
         effort, and never repeated: what is not given back is offered again when its lock ends.
         """
         rest_client = self._rest_client()
+        named = {} if lock.owner is None else {"worker_id": lock.owner}
         kept: list[str] = []
         reachable = True
         for job in jobs:
@@ -307,49 +224,21 @@ class Consumer:
             try:
                 rest_client.fail_job(
                     job.id,
-                    error_message=job.exception_message,
+                    job.exception_message,
                     retries=job.retries,
                     retry_timeout=pause.text if pause else None,
+                    **named,
                 )
-            except Exception as error:  # noqa: BLE001 - as in _turn
+            except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
                 kept.append(job.id)
                 # An engine that does not answer would hold the stop up once for every job.
                 reachable = isinstance(error, FlowableRestException)
-        _logger.info("Topic %r: gave %d jobs back unstarted: %s", self._options.topic, len(jobs) - len(kept), reason)
+        topic = self._options.topic
+        self._say(logging.INFO, "Topic %r: gave %d jobs back unstarted: %s", topic, len(jobs) - len(kept), reason)
         if kept:
-            _logger.warning(
-                "Topic %r: these stay locked until %.0f s from now: %s",
-                self._options.topic,
-                max(0.0, lock.deadline - self._clock.now()),
-                ", ".join(kept),
-            )
+            left = max(0.0, lock.deadline - self._clock.now())
+            listed = ", ".join(kept)
+            self._say(logging.WARNING, "Topic %r: these stay locked until %.0f s from now: %s", topic, left, listed)
 
-    def _refuse(self, unreadable: Any, lock: _Lock) -> None:  # noqa: ANN401 - rest.codec.UnreadableJob
-        """Fail a job that cannot be read: somebody should see it in the engine, and its neighbours must not wait."""
-        _logger.error("Topic %r: the engine sent a job that cannot be read: %s", self._options.topic, unreadable.reason)
-        if unreadable.id is None:
-            return
-        delivery = self._delivery(lock)
-        try:
-            self._carried(delivery).fail_job(
-                unreadable.id,
-                error_message=f"The worker cannot read this job: {unreadable.reason}",
-                retry_timeout="PT1M",
-            )
-        except Exception as error:  # noqa: BLE001 - as in _turn
-            _logger.warning("Job %s: its failure could not be reported: %s", unreadable.id, error)
-
-    def _delivery(self, lock: _Lock) -> Delivery:
-        return Delivery(
-            clock=self._clock, chance=self._chance, stop=self._stop, owner=lock.owner, deadline=lock.deadline
-        )
-
-    def _carried(self, delivery: Delivery) -> Any:  # noqa: ANN401 - or what people put in the REST client's place
-        rest_client = self._rest_client()
-        # By its type: a mock claims to be an instance, and would hand out another mock, which nobody looks at.
-        if issubclass(type(rest_client), FlowableExternalWorkerRestClient):
-            return rest_client.carried_by(delivery)
-        return rest_client
-
-    def _extra(self, job: Job) -> dict[str, object]:
-        return {"topic": self._options.topic, "job_id": job.id, "correlation_id": job.correlation_id}
+    def _say(self, level: int, message: str, *args: object, error: BaseException | None = None) -> None:
+        _log.say(level, message, *args, error=error, topic=self._options.topic)

@@ -1,12 +1,14 @@
 """An embedded Flowable for tests and demonstrations: no Java, no database, a clock that tests can move.
 
-`EmbeddedEngine` is the engine as an object; `EmbeddedServer` serves it over HTTP (extra `testing`). Processes and cases
-are described in Python: `Process`, `Case`, `Task` and the rest of `model`. Nothing here shares code with the client, so
-that a mistake in one cannot hide behind the same mistake in the other.
+`EmbeddedEngine` is the engine as an object. A worker reaches it without a socket through `EmbeddedAdapter`, mounted on
+its session, or over HTTP through `EmbeddedServer` (extra `testing`). Processes and cases are described in Python:
+`Process`, `Case`, `Task` and the rest of `model`. Nothing here shares code with the client, so that a mistake in one
+cannot hide behind the same mistake in the other.
 """
 
 from __future__ import annotations
 
+from flowable.external_worker_client.testing.adapter import EmbeddedAdapter
 from flowable.external_worker_client.testing.answers import Answer
 from flowable.external_worker_client.testing.clock import Clock, MovingClock, RealClock
 from flowable.external_worker_client.testing.engine import EmbeddedEngine
@@ -42,6 +44,7 @@ __all__ = [
     "Clock",
     "ContinuationError",
     "Door",
+    "EmbeddedAdapter",
     "EmbeddedEngine",
     "EmbeddedServer",
     "End",

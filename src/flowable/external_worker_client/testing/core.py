@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
 
 from flowable.external_worker_client.testing.dates import millis_of
 from flowable.external_worker_client.testing.flow import ContinuationError, Flow
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Core", "IdGenerator"]
 
-DEFAULT_RETRIES = 3
+DEFAULT_RETRIES: Final = 3
+_LOOK_AGAIN: Final = 10_000  # milliseconds until the engine asks again for what it could not do yet
 
 
 class IdGenerator:
@@ -99,7 +101,7 @@ class Core:
         self._reset_interval = reset_interval
         self._continuation_delay = continuation_delay
         self._continuation_retry_wait = continuation_retry_wait
-        self._agenda: list[tuple[int, int, Job, int | None]] = []
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = itertools.count().__next__
 
     # ------------------------------------------------------------ time
@@ -109,12 +111,9 @@ class Core:
         now = int(self._offset + self.clock.now() * 1000)
         agenda = self._agenda
         while agenda and agenda[0][0] <= now:
-            due, _, job, expiry = heapq.heappop(agenda)
+            due, _, action = heapq.heappop(agenda)
             self.now = max(self.now, due)
-            if expiry is not None:
-                self._reset(job, expiry)
-            elif job.table == "continuation" and job.due_date == due and not job.instance.suspended:
-                self._continue_when_free(job)
+            action()
         self.now = now
         return now
 
@@ -123,8 +122,8 @@ class Core:
         """When the next thing is to be done; None if there is nothing."""
         return self._agenda[0][0] if self._agenda else None
 
-    def _schedule(self, due: int, job: Job, expiry: int | None = None) -> None:
-        heapq.heappush(self._agenda, (due, self._sequence(), job, expiry))
+    def _schedule(self, due: int, action: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (due, self._sequence(), action))
 
     def reset_after(self, job: Job, expiry: int) -> None:
         """See to it that a job is freed once its lock, or its retry time-out, is over.
@@ -134,7 +133,7 @@ class Core:
         if self.async_executor:
             after = max(expiry, self.now)
             passes = (after - self._start) // self._reset_interval + 1
-            self._schedule(self._start + passes * self._reset_interval, job, expiry)
+            self._schedule(self._start + passes * self._reset_interval, partial(self._reset, job, expiry))
 
     def _reset(self, job: Job, expiry: int) -> None:
         if job.table != "external" or job.lock_expiry != expiry:
@@ -160,7 +159,23 @@ class Core:
         else:
             self.store.add(job)
         self.tell("created", job)
+        if task.timeout is not None and instance.scope == "bpmn" and self.async_executor:
+            self._schedule(self.now + round(task.timeout * 1000), partial(self._time_out, job))
         return job
+
+    def _time_out(self, job: Job) -> None:
+        """Let the boundary timer of a job's task fire, unless the task is over."""
+        if job.table == "gone":
+            return
+        if job.instance.suspended:
+            self._schedule(self.now + _LOOK_AGAIN, partial(self._time_out, job))
+            return
+        self.tell("timed out", job)
+        try:
+            self.flow.time_out(job)
+        except ContinuationError as error:
+            self.tell("stumbled", job, detail=str(error))
+            self._schedule(self.now + self._continuation_retry_wait, partial(self._time_out, job))
 
     def drop_job(self, job: Job) -> None:
         """Delete a job, wherever it is."""
@@ -236,12 +251,14 @@ class Core:
     def _schedule_continuation(self, job: Job, due: int) -> None:
         job.due_date = due
         if self.async_executor:
-            self._schedule(due, job)
+            self._schedule(due, partial(self._continue_when_free, job, due))
 
-    def _continue_when_free(self, job: Job) -> None:
+    def _continue_when_free(self, job: Job, due: int) -> None:
+        if job.table != "continuation" or job.due_date != due or job.instance.suspended:
+            return
         lock = job.instance.lock_expiry
         if job.exclusive and lock is not None and lock >= self.now:
-            self._schedule_continuation(job, self.now + 10_000)  # the engine looks again about every 10 s
+            self._schedule_continuation(job, self.now + _LOOK_AGAIN)
             return
         self.run_continuation(job)
 

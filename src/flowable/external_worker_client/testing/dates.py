@@ -7,7 +7,7 @@ calendar has years far beyond Python's, so moments out of Python's range are wri
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 
 __all__ = [
@@ -29,7 +29,7 @@ _FIRST: Final = -62_135_596_800_000  # 0001-01-01T00:00:00Z
 _LAST: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _DAY: Final = 86_400_000  # milliseconds
 
-_ZONE: Final = r"(?P<zone>Z|[-+]\d\d(?::?\d\d)?)"
+_ZONE: Final = r"(?P<zone>Z|[-+]\d\d:?\d\d)"
 _DATE: Final = re.compile(
     r"(?P<year>\d{4})-?(?P<month>\d\d)-?(?P<day>\d\d)"
     r"(?:T(?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?" + _ZONE + ")?",
@@ -52,6 +52,10 @@ _LOCAL_DATE_TIME: Final = re.compile(
     r"T(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d{0,9}))?)?",
     re.ASCII | re.IGNORECASE,
 )
+
+
+#: What a leap second may be called; it is the 59th all the same.
+_LEAP_SECONDS: Final = range(60, 63)
 
 
 class WrongDateError(ValueError):
@@ -161,18 +165,19 @@ def _local(text: str, pattern: re.Pattern[str]) -> datetime:
     if match is None:
         raise WrongDateError(text)
     parts = match.groupdict()
+    hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
+    days = 0
+    if (pattern is _DATE and second in _LEAP_SECONDS) or (
+        pattern is _INSTANT and (hour, minute, second) == (23, 59, 60)
+    ):
+        second = 59
+    elif pattern is _INSTANT and (hour, minute, second) == (24, 0, 0):
+        hour, days = 0, 1
     millis = int(((parts.get("fraction") or "") + "000")[:3])
     try:
-        return datetime(  # noqa: DTZ001 - a local time by definition; the zone is added by the caller
-            int(parts["year"]),
-            int(parts["month"]),
-            int(parts["day"]),
-            int(parts.get("hour") or 0),
-            int(parts.get("minute") or 0),
-            int(parts.get("second") or 0),
-            millis * 1000,
-        )
-    except ValueError as error:
+        day = date(int(parts["year"]), int(parts["month"]), int(parts["day"])) + timedelta(days=days)
+        return datetime.combine(day, time(hour, minute, second, millis * 1000))
+    except (ValueError, OverflowError) as error:
         raise WrongDateError(text) from error
 
 

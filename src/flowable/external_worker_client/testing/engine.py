@@ -15,7 +15,7 @@ from flowable.external_worker_client.testing.faults import Faults
 from flowable.external_worker_client.testing.model import Definition, UserTask
 from flowable.external_worker_client.testing.operations import AcquireOrder, Operations
 from flowable.external_worker_client.testing.releases import Release, release_profile
-from flowable.external_worker_client.testing.variables import from_python
+from flowable.external_worker_client.testing.variables import Value, from_python
 from flowable.external_worker_client.testing.views import (
     Event,
     InstanceView,
@@ -159,7 +159,7 @@ class EmbeddedEngine:
             if deployed is None:
                 known = ", ".join(sorted({found.definition.key for found in self._core.deployed.values()})) or "nothing"
                 raise LookupError(f"key: {key!r} is not deployed; known are {known}")
-            values = {name: from_python(value) for name, value in (variables or {}).items()}
+            values = _stored(variables)
             instance = self._core.start(deployed, values, tenant_id=tenant_id, business_key=business_key)
             self._wake()
             return instance.id
@@ -168,7 +168,7 @@ class EmbeddedEngine:
         """Set variables of an instance. Raises LookupError if there is no such instance."""
         with self._changed:
             instance = self._instance(instance_id)
-            instance.variables.update({name: from_python(value) for name, value in variables.items()})
+            instance.variables.update(_stored(variables))
             self._wake()
 
     def complete_task(self, instance_id: str, task_id: str, variables: Mapping[str, object] | None = None) -> None:
@@ -181,8 +181,7 @@ class EmbeddedEngine:
         with self._changed:
             instance = self._instance(instance_id)
             execution = self._open_task(instance, task_id)
-            values = {name: from_python(value) for name, value in (variables or {}).items()}
-            self._core.flow.complete_task(execution, values)
+            self._core.flow.complete_task(execution, _stored(variables))
             self._wake()
 
     def suspend(self, instance_id: str) -> None:
@@ -247,8 +246,7 @@ class EmbeddedEngine:
     def complete(self, job_id: str, worker_id: str, variables: Mapping[str, object] | None = None) -> None:
         """Complete a job, with variables as Python values. Raises EngineError as the engine answers."""
         with self.working() as operations:
-            operations.complete(job_id, worker_id)
-            self._park(job_id, variables)
+            operations.complete(job_id, worker_id, _stored(variables))
 
     def bpmn_error(
         self,
@@ -259,14 +257,12 @@ class EmbeddedEngine:
     ) -> None:
         """End a job in a BPMN error. Raises EngineError as the engine answers."""
         with self.working() as operations:
-            operations.bpmn_error(job_id, worker_id, error_code)
-            self._park(job_id, variables)
+            operations.bpmn_error(job_id, worker_id, error_code, _stored(variables))
 
     def cmmn_terminate(self, job_id: str, worker_id: str, variables: Mapping[str, object] | None = None) -> None:
         """Terminate the plan item of a job. Raises EngineError as the engine answers."""
         with self.working() as operations:
-            operations.cmmn_terminate(job_id, worker_id)
-            self._park(job_id, variables)
+            operations.cmmn_terminate(job_id, worker_id, _stored(variables))
 
     def fail(
         self,
@@ -299,11 +295,6 @@ class EmbeddedEngine:
         """Give all jobs of a worker back. Raises EngineError as the engine answers."""
         with self.working() as operations:
             operations.unacquire_all(worker_id, tenant_id)
-
-    def _park(self, job_id: str, variables: Mapping[str, object] | None) -> None:
-        if variables:
-            job = self._core.continuations[job_id]
-            job.parked.update({name: from_python(value) for name, value in variables.items()})
 
     # ------------------------------------------------------------ what the engine does by itself
 
@@ -464,6 +455,10 @@ class EmbeddedEngine:
             if isinstance(execution.task, UserTask) and execution.task.id == task_id:
                 return execution
         raise LookupError(f"task_id: {task_id!r} is no open task of instance {instance.id}")
+
+
+def _stored(variables: Mapping[str, object] | None) -> dict[str, Value]:
+    return {name: from_python(value) for name, value in (variables or {}).items()}
 
 
 def _find(table: Mapping[str, _Found], key: str, what: str) -> _Found:

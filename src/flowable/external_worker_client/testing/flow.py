@@ -136,13 +136,28 @@ class Flow:
         steps = job.task.on_error[caught_by]
         with self.attempt(execution.instance):
             self.set_variables(execution, variables)
-            host = execution if job.task.instances == 1 or execution.parent is None else execution.parent
-            self._cancel_below(host)
-            host.local = None
-            host.steps = tuple(steps)
-            host.index = 0
-            host.instance.path.append(f"{job.task.id}-error-{caught_by}" if caught_by else f"{job.task.id}-error")
-            self._run(host)
+            boundary = f"{job.task.id}-error-{caught_by}" if caught_by else f"{job.task.id}-error"
+            self._leave_by(job, boundary, steps, finished=job)
+
+    def time_out(self, job: Job) -> None:
+        """Take the boundary timer of a task. Raises ContinuationError as `finish` does."""
+        with self.attempt(job.instance):
+            self._leave_by(job, f"{job.task.id}-timeout", job.task.on_timeout)
+
+    def _leave_by(self, job: Job, boundary: str, steps: Sequence[Step], finished: Job | None = None) -> None:
+        """Cancel a task, with all its jobs but the finished one, and take the way of one of its boundary events."""
+        execution = job.execution
+        host = execution if job.task.instances == 1 or execution.parent is None else execution.parent
+        doomed = self._cancel_below(host)
+        host.local = None
+        host.steps = tuple(steps)
+        host.index = 0
+        host.instance.path.append(boundary)
+        self._run(host)
+        # Only now: a way that cannot be taken leaves the task, and its jobs, as they were.
+        for other in doomed:
+            if other is not finished:
+                self._host.drop_job(other)
 
     def complete_task(self, execution: Execution, variables: Mapping[str, Value]) -> None:
         """Go on after a person's task. Raises ContinuationError as `finish` does."""
@@ -241,16 +256,16 @@ class Flow:
             instance.caller.index += 1
             self._run(instance.caller)
 
-    def _cancel_below(self, execution: Execution) -> None:
-        """Drop what an execution waits for: its jobs and its children."""
+    def _cancel_below(self, execution: Execution) -> list[Job]:
+        """Forget what an execution waits for. Returns its jobs and those of its children, which are to be dropped."""
         instance = execution.instance
-        for job in [job for job in instance.jobs.values() if job.execution is execution]:
-            self._host.drop_job(job)
+        doomed = [job for job in instance.jobs.values() if job.execution is execution]
         for child in [child for child in instance.executions.values() if child.parent is execution]:
-            self._cancel_below(child)
+            doomed += self._cancel_below(child)
             del instance.executions[child.id]
         execution.running = 0
         execution.task = None
+        return doomed
 
     # ------------------------------------------------------------ steps of the engine
 

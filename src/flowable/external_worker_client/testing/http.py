@@ -177,8 +177,10 @@ class Door:
         base: str,
     ) -> Answer:
         """Carry out an operation of the external job API."""
-        if not _accepts_json(headers.get("accept", "")):
-            return empty_answer(406)
+        accept = headers.get("accept", "")
+        if not _accepts_json(accept):
+            # A type without a slash is none, and fails.
+            return empty_answer(406 if all("/" in part for part in accept.split(",")) else 500)
         if operation == "list":
             return self._jobs.list_jobs(operations, _parameters(query), base)
         # …/jobs/{id} and …/jobs/{id}/complete: the id is the third or the fourth part below the API.
@@ -208,7 +210,7 @@ class Door:
         if parts[0] in {"service", "cmmn-api"}:
             segments = [unquote(part) for part in parts[1:]]
             answer = self._processes.handle(self.engine.core, parts[0], method, segments, body, base)
-            return generic_answer(404, path, self.engine.core.now) if answer is None else answer
+            return self._unknown(method, path) if answer is None else answer
         if path == self._api or path.startswith(f"{self._api}/"):
             return self._unknown(method, path)
         return generic_answer(404, path, self.engine.core.now)
@@ -294,17 +296,12 @@ def _with_connection(answer: Answer, headers: Mapping[str, str]) -> Answer:
 def _accepts_json(accept: str) -> bool:
     if accept in _ACCEPTED:
         return True
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        refused = any(parameter.replace(" ", "") in {"q=0", "q=0.0"} for parameter in parameters)
-        if kind in _ACCEPTED and not refused:
-            return True
-    return False
+    # The weights do not count, not even 0.
+    return any(part.partition(";")[0].strip().lower() in _ACCEPTED for part in accept.split(","))
 
 
-def _parameters(query: str) -> dict[str, str]:
-    """Return query parameters; what was sent twice is joined by a comma, as Spring does for a text."""
-    found: dict[str, str] = {}
+def _parameters(query: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        found[name] = f"{found[name]},{value}" if name in found else value
+        found.setdefault(name, []).append(value)
     return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from flowable.external_worker_client.testing.durations import NANOS, WrongDurationError, parse_duration
 from flowable.external_worker_client.testing.errors import EngineError, bad_request
@@ -28,6 +28,7 @@ _INT_MAX: Final = 2**31 - 1
 _DEPTH: Final = 1000  # levels of arrays and objects
 _TEXT_LIMIT: Final = 20_000_000  # characters of one string
 _DIGIT_LIMIT: Final = 1000  # of one number
+_WORD: Final = re.compile(r"[A-Za-z_$][\w$]*")
 _WHOLE: Final = re.compile(r"[-+]?\d+", re.ASCII)
 _PACKAGE: Final = "org.flowable.external.job.rest.service.api.acquire."
 
@@ -101,12 +102,15 @@ class Reader:
         """
         if not body:
             raise bad_request(f"Required request body is missing: {self._handler}")
+        if body.startswith(b"["):
+            # Refused at its first character, whatever follows.
+            raise self._wrong_type(self._class, [])
         value = self.read_value(body)
         if isinstance(value, dict):
             return value  # pyright: ignore[reportUnknownVariableType] - members are converted one by one
         if value is None:
             raise bad_request(f"Required request body is missing: {self._handler}")
-        raise self._wrong_document(value)
+        raise self._wrong_value(value, self._class)
 
     def read_value(self, body: bytes) -> Any:  # noqa: ANN401 - any JSON
         """Read a body that may be any JSON value.
@@ -233,19 +237,27 @@ class Reader:
             return int(value * NANOS)
         raise self._wrong_type("java.time.Duration", value)
 
-    def list_of_objects(self, body: dict[str, Any], member: str) -> list[dict[str, Any] | None] | None:
-        """Read an array of objects or nulls. Missing and null are None."""
+    def variables(self, body: dict[str, Any], member: str = "variables") -> list[dict[str, Any] | None] | None:
+        """Read an array of variables or nulls. Missing and null are None."""
+        texts = ("name", "type", "valueUrl")
         value = body.get(member)
         if value is None:
             return None
         element = "org.flowable.common.rest.variable.EngineRestVariable"
         if not isinstance(value, list):
             raise self._wrong_type(f"java.util.ArrayList<{element}>", value)
-        items: list[dict[str, Any] | None] = value  # pyright: ignore[reportUnknownVariableType]
-        for item in items:
-            if item is not None and not isinstance(item, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise self._wrong_type(element, item)
-        return items
+        items = cast("list[Any]", value)
+        return [None if item is None else self._object(item, element, texts) for item in items]
+
+    def _object(self, item: Any, java: str, texts: tuple[str, ...]) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+        """Return an object of an array, some of its members read as text."""
+        if not isinstance(item, dict):
+            raise self._wrong_value(item, java)
+        found = cast("dict[str, Any]", item)
+        for name in texts:
+            if name in found and not isinstance(found[name], str | None):
+                found = {**found, name: self.text(found, name)}
+        return found
 
     def _whole(self, value: object, java: str) -> int:
         if isinstance(value, str):
@@ -258,7 +270,8 @@ class Reader:
             what = f'Cannot deserialize value of type `{java}` from String "{value}": '
             if _WHOLE.fullmatch(text):
                 what += "Overflow: numeric value "
-                raise self.refusal(f"{what}({text}) out of range of int", "exc.InvalidFormatException")
+                what += f"({text}) out of range of int (-2147483648 -2147483647)"
+                raise self.refusal(what, "exc.InvalidFormatException")
             raise self.refusal(f"{what}not a valid `{java}` value", "exc.InvalidFormatException")
         if isinstance(value, bool):
             raise self._wrong_type(java, value)
@@ -293,9 +306,10 @@ class Reader:
         what = f"Cannot deserialize value of type `{java}` from {kind} (token `JsonToken.{token}`)"
         return self.refusal(what, "exc.MismatchedInputException")
 
-    def _wrong_document(self, value: object) -> EngineError:
+    def _wrong_value(self, value: object, java: str) -> EngineError:
+        """Return the refusal of a value that is no object, where one of this class is wanted."""
         if isinstance(value, list):
-            return self._wrong_type(self._class, value)  # pyright: ignore[reportUnknownArgumentType]
+            return self._wrong_type(java, value)  # pyright: ignore[reportUnknownArgumentType]
         names: dict[type, tuple[str, str]] = {
             str: ("String", f"String value ('{value}')"),
             bool: ("boolean/Boolean", f"boolean value ({str(value).lower()})"),
@@ -303,7 +317,7 @@ class Reader:
             float: ("double/Double", f"Number value ({value})"),
         }
         kind, shown = names[type(value)]
-        what = f"Cannot construct instance of `{self._class}` (although at least one Creator exists): "
+        what = f"Cannot construct instance of `{java}` (although at least one Creator exists): "
         what += f"no {kind}-argument constructor/factory method to deserialize from {shown}"
         return self.refusal(what, "exc.MismatchedInputException")
 
@@ -317,6 +331,14 @@ class Reader:
             start = f"(start marker at [Source: {self._release.json_source}; line: 1, column: 1])"
             what = f"Unexpected end-of-input: expected close marker for {kind} {start}"
             return self.refusal(what, "io.JsonEOFException")
+        if error.msg == "Invalid control character at":
+            what = f"Illegal unquoted character ((CTRL-CHAR, code {ord(text[error.pos])})): has to be escaped using "
+            return self.refusal(what + "backslash to be included in string value", "JsonParseException")
+        if token := _WORD.match(text, error.pos):
+            what = (
+                f"Unrecognized token '{token[0]}': was expecting (JSON String, Number, Array, Object or token 'null', "
+            )
+            return self.refusal(what + "'true' or 'false')", "JsonParseException")
         found = text[error.pos]
         expected: Callable[[str], str] = _EXPECTED.get(error.msg, _whatever)
         return self.refusal(

@@ -21,6 +21,7 @@ __all__ = ["JobApi"]
 
 _API: Final = "org.flowable.external.job.rest.service.api.acquire."
 _RESOURCE: Final = f"{_API}ExternalWorkerAcquireJobResource."
+_RESULT: Final = "public org.springframework.http.ResponseEntity<?>"
 _NO_CONTENT: Final = empty_answer(204)
 
 
@@ -43,11 +44,14 @@ class JobApi:
         self._error = self._reader("ExternalWorkerJobErrorRequest", "bpmnErrorJob")
         self._terminate = self._reader("ExternalWorkerJobTerminateRequest", "terminateCmmnJob")
         self._failure = self._reader("ExternalWorkerJobFailureRequest", "failJob")
-        self._unacquire = self._reader("UnacquireExternalWorkerJobsRequest", "unacquireJobs")
+        # One of the two names is misspelt in the engine, and so in its texts.
+        unacquire = "UnacquireExternalWorkerJobsRequest"
+        prefix = f"{_RESULT} {_API}ExternalWorkerUnacquireJobResource."
+        self._unacquire = Reader(release, unacquire, f"{prefix}unaquireJob(java.lang.String,{_API}{unacquire})")
+        self._unacquire_all = Reader(release, unacquire, f"{prefix}unacquireJobs({_API}{unacquire})")
 
     def _reader(self, request: str, method: str) -> Reader:
-        result = "public org.springframework.http.ResponseEntity<?>"
-        return Reader(self._release, request, f"{result} {_RESOURCE}{method}(java.lang.String,{_API}{request})")
+        return Reader(self._release, request, f"{_RESULT} {_RESOURCE}{method}(java.lang.String,{_API}{request})")
 
     # ------------------------------------------------------------ operations
 
@@ -68,7 +72,7 @@ class JobApi:
     def complete(self, operations: Operations, job_id: str, body: bytes) -> Answer:
         """`POST /acquire/jobs/{id}/complete`."""
         asked = self._complete.read(body)
-        variables = self._complete.list_of_objects(asked, "variables")
+        variables = self._complete.variables(asked)
         operations.complete(job_id, self._complete.text(asked, "workerId"), variables)
         return _NO_CONTENT
 
@@ -76,14 +80,14 @@ class JobApi:
         """`POST /acquire/jobs/{id}/bpmnError`."""
         reader = self._error
         asked = reader.read(body)
-        variables = reader.list_of_objects(asked, "variables")
+        variables = reader.variables(asked)
         operations.bpmn_error(job_id, reader.text(asked, "workerId"), reader.text(asked, "errorCode"), variables)
         return _NO_CONTENT
 
     def cmmn_terminate(self, operations: Operations, job_id: str, body: bytes) -> Answer:
         """`POST /acquire/jobs/{id}/cmmnTerminate`."""
         asked = self._terminate.read(body)
-        variables = self._terminate.list_of_objects(asked, "variables")
+        variables = self._terminate.variables(asked)
         operations.cmmn_terminate(job_id, self._terminate.text(asked, "workerId"), variables)
         return _NO_CONTENT
 
@@ -109,12 +113,12 @@ class JobApi:
 
     def unacquire_all(self, operations: Operations, body: bytes) -> Answer:
         """`POST /unacquire/jobs`."""
-        asked = self._unacquire.read(body)
-        reader = self._unacquire
+        reader = self._unacquire_all
+        asked = reader.read(body)
         operations.unacquire_all(reader.text(asked, "workerId"), reader.text(asked, "tenantId"))
         return _NO_CONTENT
 
-    def list_jobs(self, operations: Operations, query: Mapping[str, str], base: str) -> Answer:
+    def list_jobs(self, operations: Operations, query: Mapping[str, list[str]], base: str) -> Answer:
         """`GET /jobs`."""
         page: JobPage = operations.list_jobs(query)
         data = [self.write_job(job, base) for job in page.jobs]

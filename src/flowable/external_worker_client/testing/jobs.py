@@ -70,6 +70,7 @@ class JobStore:
         self._jobs: dict[str, Job] = {}
         self._heaps: dict[tuple[str, str], list[str]] = {}
         self._owned: dict[str, dict[str, Job]] = {}
+        self._of_executions: dict[str, Job] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -81,9 +82,14 @@ class JobStore:
         """Return the job with this id, None if it is not in the table."""
         return self._jobs.get(job_id)
 
+    def of_execution(self, execution_id: str) -> Job | None:
+        """Return the job of an execution, or of a plan item instance; there is one at most."""
+        return self._of_executions.get(execution_id)
+
     def add(self, job: Job) -> None:
         """Put a job into the table; it can be acquired if it has no lock expiry."""
         self._jobs[job.id] = job
+        self._of_executions[job.execution.id] = job
         job.table = "external"
         if job.lock_owner is not None:
             self._owned.setdefault(job.lock_owner, {})[job.id] = job
@@ -93,6 +99,7 @@ class JobStore:
     def remove(self, job: Job, table: JobTable) -> None:
         """Take a job out of the table, without its lock."""
         del self._jobs[job.id]
+        self._of_executions.pop(job.execution.id, None)
         self._disown(job)
         job.lock_owner = None
         job.lock_expiry = None
@@ -153,10 +160,6 @@ class JobStore:
     def owned_by(self, owner: str) -> list[Job]:
         """Return the jobs that are locked by this owner."""
         return list(self._owned.get(owner, {}).values())
-
-    def waiting(self, topic: str) -> int:
-        """Return how many jobs of a topic can be acquired. Counts the table: for tests, not for every call."""
-        return sum(job.topic == topic and job.lock_expiry is None for job in self._jobs.values())
 
     def _wait(self, job: Job) -> None:
         if job.waiting:

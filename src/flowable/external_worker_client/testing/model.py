@@ -108,6 +108,9 @@ class Task:
             engine's default: yes in a process, no in a case.
         on_error: The boundary events of a task in a process: error code, or None for any, to the steps that are taken
             instead of what follows the task in its sequence.
+        timeout: Seconds until a boundary timer ends the task, in a process; None for no timer. The job is gone then,
+            locked or not.
+        on_timeout: The steps that are taken when the timer fires, instead of what follows the task in its sequence.
         in_parameters: What workers get. Empty means all variables.
         out_parameters: What is kept of what workers send. Empty means everything.
         include_variables: False is `doNotIncludeVariables`: without in-parameters, workers get nothing.
@@ -115,7 +118,7 @@ class Task:
         entry: In a case: when the item becomes active. None means at once.
 
     Raises:
-        ValueError: If the id or the topic is empty, or instances is below 1.
+        ValueError: If the id or the topic is empty, instances is below 1, or the timeout is not above 0.
     """
 
     id: str
@@ -124,6 +127,8 @@ class Task:
     exclusive: bool | None = None
     # The keys are texts or None. Said as a type, mypy would refuse a variable that holds a dict with texts only.
     on_error: Mapping[Any, Sequence[Step]] = field(default_factory=dict[Any, "Sequence[Step]"])
+    timeout: float | None = None
+    on_timeout: Sequence[Step] = ()
     in_parameters: Sequence[InParameter] = ()
     out_parameters: Sequence[OutParameter] = ()
     include_variables: bool = True
@@ -137,6 +142,8 @@ class Task:
             raise ValueError(f"topic: {self.topic!r} is not accepted; a task needs {_TOPIC}")
         if self.instances < 1:
             raise ValueError(f"instances: {self.instances!r} is not accepted; a task makes 1 job or more")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout: {self.timeout!r} is not accepted; more than 0 seconds, or None for no timer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +321,7 @@ def _inside(step: Step) -> Iterator[Sequence[Step]]:
     """Return the sequences that a step holds."""
     if isinstance(step, Task):
         yield from step.on_error.values()
+        yield step.on_timeout
     elif isinstance(step, Parallel):
         yield from step.branches
     elif isinstance(step, Choice):

@@ -16,15 +16,15 @@ from flowable.external_worker_client.testing.query import JobPage, find_jobs
 from flowable.external_worker_client.testing.variables import NULL, Value, read_variables, too_long
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     from flowable.external_worker_client.testing.core import Core
     from flowable.external_worker_client.testing.jobs import Job
     from flowable.external_worker_client.testing.model import Task
 
-    #: The `variables` of a request, as its JSON has them.
-    _Items: TypeAlias = Iterable[Mapping[str, Any] | None] | None
+    #: The `variables` of a request, as its JSON has them; or values that are stored as they are, by name.
+    _Items: TypeAlias = Sequence[Mapping[str, Any] | None] | dict[str, Value] | None
 
 __all__ = ["AcquireOrder", "AcquiredJob", "Operations"]
 
@@ -239,7 +239,7 @@ class Operations:
 
     # ------------------------------------------------------------ look
 
-    def list_jobs(self, parameters: Mapping[str, str]) -> JobPage:
+    def list_jobs(self, parameters: Mapping[str, Sequence[str]]) -> JobPage:
         """Return a page of the external jobs, by the query parameters of the API."""
         core = self._core
         return find_jobs(core.store, core.instances, parameters, core.release)
@@ -262,7 +262,11 @@ class Operations:
         return job
 
     def _read(self, variables: _Items) -> dict[str, Value]:
-        return read_variables(variables, self._core.release) if variables else {}
+        if not variables:
+            return {}
+        if isinstance(variables, dict):
+            return variables
+        return read_variables(variables, self._core.release)
 
     def _parked(self, task: Task, values: dict[str, Value]) -> dict[str, Value]:
         """Return what is kept of a worker's variables on complete."""

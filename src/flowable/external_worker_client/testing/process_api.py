@@ -100,7 +100,7 @@ class ProcessApi:
                 return json_answer(self._write_variables(self._running(core, scope, instance_id)))
             case (("POST" | "PUT"), [instance_id, "variables"]):
                 instance = self._running(core, scope, instance_id)
-                items = self._reader.list_of_objects({"variables": self._reader.read_value(body)}, "variables")
+                items = self._reader.variables({"variables": self._reader.read_value(body)})
                 instance.variables.update(read_variables(items or [], self._release))
                 return json_answer(self._write_variables(instance), 201)
             case _:
@@ -118,9 +118,10 @@ class ProcessApi:
         else:
             deployed = next((found for found in core.deployed.values() if found.id == definition_id), None)
         if deployed is None:
-            what = f"for key '{key}'" if key else f"with id '{definition_id}'"
-            raise bad_request(f"No {kind} definition found {what}")
-        variables = read_variables(self._reader.list_of_objects(asked, "variables") or [], self._release)
+            if key:
+                raise bad_request(f"No {kind} definition found for key '{key}'")
+            raise bad_request(f"no deployed {kind} definition found with id '{definition_id}'")
+        variables = read_variables(self._reader.variables(asked) or [], self._release)
         business_key = self._reader.text(asked, "businessKey")
         try:
             instance = core.start(deployed, variables, tenant_id=tenant, business_key=business_key)
@@ -174,22 +175,20 @@ class ProcessApi:
             case "GET", []:
                 return self._page(dead, api, "deadletter-jobs", base)
             case "GET", [job_id]:
-                return json_answer(
-                    self._write_job(self._job(dead, job_id, "deadletter "), api, "deadletter-jobs", base)
-                )
+                return json_answer(self._write_job(self._job(dead, job_id), api, "deadletter-jobs", base))
             case "GET", [job_id, "exception-stacktrace"]:
-                job = self._job(dead, job_id, "deadletter ")
+                job = self._job(dead, job_id)
                 if job.details is None:
                     raise not_found(f"Job with id '{job_id}' doesn't have an exception stacktrace.")
                 return text_answer(job.details, self._release.stacktrace_type)
             case "POST", [job_id]:
                 self._action(body, "move")
-                core.revive(self._job(dead, job_id, "deadletter "))
+                core.revive(self._job(dead, job_id))
                 return _NO_CONTENT
             case "POST", []:
                 asked = self._action(body, "move")
                 ids: list[Any] = asked.get("jobIds") or []
-                for job in [self._job(dead, str(job_id), "deadletter ") for job_id in ids]:
+                for job in [self._job(dead, str(job_id)) for job_id in ids]:
                     core.revive(job)
                 return _NO_CONTENT
             case _:
@@ -200,10 +199,10 @@ class ProcessApi:
             case "GET", []:
                 return self._page(core.continuations, "service", "jobs", base)
             case "GET", [job_id]:
-                return json_answer(self._write_job(self._job(core.continuations, job_id, ""), "service", "jobs", base))
+                return json_answer(self._write_job(self._job(core.continuations, job_id), "service", "jobs", base))
             case "POST", [job_id]:
                 self._action(body, "execute")
-                core.run_continuation(self._job(core.continuations, job_id, ""))
+                core.run_continuation(self._job(core.continuations, job_id))
                 return _NO_CONTENT
             case _:
                 return None
@@ -215,10 +214,10 @@ class ProcessApi:
         return asked
 
     @staticmethod
-    def _job(table: Mapping[str, Job], job_id: str, what: str) -> Job:
+    def _job(table: Mapping[str, Job], job_id: str) -> Job:
         job = table.get(job_id)
         if job is None:
-            raise not_found(f"Could not find a {what}job with id '{job_id}'.")
+            raise not_found(f"Could not find a job with id '{job_id}'.")
         return job
 
     def _page(self, table: Mapping[str, Job], api: str, name: str, base: str) -> Answer:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Final
 from flowable.external_worker_client.testing.errors import EngineError, bad_request, internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from flowable.external_worker_client.testing.instances import Instance
     from flowable.external_worker_client.testing.jobs import Job, JobStore
     from flowable.external_worker_client.testing.releases import Release
 
 __all__ = ["JobPage", "find_jobs"]
 
 _TRUE: Final = frozenset({"true", "on", "yes", "1"})
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,12}")
+_HEXADECIMAL: Final = re.compile(r"(-?)(?:0[xX]|#)([0-9a-fA-F]{1,12})")
 _FALSE: Final = frozenset({"false", "off", "no", "0"})
 
 
@@ -81,25 +84,27 @@ _SORTS: Final[dict[str, Callable[[Job], str | int | None]]] = {
 
 
 def find_jobs(
-    store: JobStore, instances: Mapping[str, object], parameters: Mapping[str, str], release: Release
+    store: JobStore, instances: Mapping[str, Instance], asked: Mapping[str, Sequence[str]], release: Release
 ) -> JobPage:
     """Answer a query as the engine does. Parameters that it does not know are ignored.
 
     Args:
         store: The external jobs.
-        instances: Kept for look-ups by instance id.
-        parameters: As they were sent; one that was sent twice has its values joined by a comma.
+        instances: By id, for queries that ask for one.
+        asked: The values of every parameter that was sent. Of several, flags and numbers take the first; texts are
+            joined by a comma.
         release: Decides about texts.
 
     Raises:
         EngineError: 500 for a number or a flag that is none, 400 for an unknown sort or order.
     """
     tests: list[Callable[[Job], bool]] = []
+    parameters = {name: ",".join(values) for name, values in asked.items()}
     for name, flag in _FLAGS.items():
-        if name in parameters and _flag(name, parameters[name], release):
+        if name in parameters and _flag(name, asked[name][0], release):
             tests.append(flag)
-    start = max(0, _number("start", parameters, 0, release))
-    size = _number("size", parameters, 10, release)
+    start = max(0, _number("start", asked, 0, release))
+    size = _number("size", asked, 10, release)
     size = 10 if size < 0 else size
     for name, field in _TEXTS.items():
         if name in parameters:
@@ -121,13 +126,19 @@ def find_jobs(
     return JobPage(found[start : start + size], len(found), start, sort, order)
 
 
-def _candidates(store: JobStore, instances: Mapping[str, object], parameters: Mapping[str, str]) -> Iterable[Job]:
-    """Return the jobs to look at: one or none if the id is asked for, otherwise all."""
+def _candidates(store: JobStore, instances: Mapping[str, Instance], parameters: Mapping[str, str]) -> Iterable[Job]:
+    """Return the jobs to look at: those of an id, an execution or an instance that is asked for, otherwise all."""
     if "id" in parameters:
         job = store.get(parameters["id"])
         return [] if job is None else [job]
-    if "processInstanceId" in parameters and parameters["processInstanceId"] not in instances:
-        return []
+    for name in ("executionId", "subScopeId"):
+        if name in parameters:
+            job = store.of_execution(parameters[name])
+            return [] if job is None else [job]
+    for name in ("processInstanceId", "scopeId"):
+        if name in parameters:
+            instance = instances.get(parameters[name])
+            return [] if instance is None else [job for job in instance.jobs.values() if job.table == "external"]
     return store
 
 
@@ -144,14 +155,15 @@ def _flag(name: str, text: str, release: Release) -> bool:
     raise _mismatch(name, text, "boolean", f"Invalid boolean value [{text}]", "IllegalArgumentException", release)
 
 
-def _number(name: str, parameters: Mapping[str, str], default: int, release: Release) -> int:
-    text = parameters.get(name, "").strip()
+def _number(name: str, asked: Mapping[str, Sequence[str]], default: int, release: Release) -> int:
+    text = asked[name][0].strip() if name in asked else ""
     if not text:
         return default
-    try:
-        value = int(text) if "_" not in text else None
-    except ValueError:
-        value = None
+    value: int | None = None
+    if _NUMBER.fullmatch(text):
+        value = int(text)
+    elif hexadecimal := _HEXADECIMAL.fullmatch(text):
+        value = int(hexadecimal[1] + hexadecimal[2], 16)
     if value is None or not -(2**31) <= value < 2**31:
         problem = f'For input string: "{text}"'
         raise _mismatch(name, text, "java.lang.Integer", problem, "NumberFormatException", release)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flowable.external_worker_client.testing.dates import (
@@ -37,7 +37,7 @@ __all__ = ["NULL", "Value", "from_python", "read_value", "read_variables", "to_p
 _INT: Final = 2**31
 _LONG: Final = 2**63
 _NAME_LIMIT: Final = 255  # UTF-16 units
-_DECIMAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_DECIMAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE]([-+]?\d+))?", re.ASCII)
 _DECIMAL_CHARACTERS: Final = frozenset("0123456789.eE+-")
 _INTEGER: Final = re.compile(r"[-+]?\d+", re.ASCII)
 
@@ -84,10 +84,10 @@ def read_variables(items: Iterable[Mapping[str, Any] | None], release: Release) 
 
 def too_long(column: str, text: str) -> str:
     """Return what the database says of a text that does not fit its column of 255 characters."""
-    shown = text if len(text) < 140 else f"{text[:128]}..."  # noqa: PLR2004 - only so that the text stays readable
+    shown = f"'{text}"[:80]
     return (
         "\n### Error updating database.  Cause: org.h2.jdbc.JdbcSQLDataException: Value too long for column "
-        f'"{column} CHARACTER VARYING(255)": "\'{shown}\' ({len(text)})"'
+        f'"{column} CHARACTER VARYING(255)": "{shown}... ({len(text)})"'
     )
 
 
@@ -187,21 +187,20 @@ def _read_boolean(value: object, _release: Release) -> Value:
 
 
 def _read_big_decimal(value: object, _release: Release) -> Value:
-    text = value if isinstance(value, str) else str(_number(value, "bigDecimals"))
-    if _DECIMAL.fullmatch(text):
-        try:
-            return Value("bigDecimal", Decimal(text))
-        except InvalidOperation:
-            raise internal_error("Too many nonzero exponent digits.") from None
+    text = value if isinstance(value, str) else _scalar_text(value)
+    if found := _DECIMAL.fullmatch(text):
+        if len((found[1] or "").lstrip("+-0")) >= 10:  # noqa: PLR2004 - digits that a 32-bit scale has no room for
+            raise internal_error("Too many nonzero exponent digits.")
+        return Value("bigDecimal", Decimal(text))
     wrong = next((character for character in text if character not in _DECIMAL_CHARACTERS), None)
     if wrong is None:
-        raise internal_error("Index 0 out of bounds for length 0" if not text else None)
+        raise internal_error(None)
     what = f'Character {wrong} is neither a decimal digit number, decimal point, nor "e" notation exponential mark.'
     raise internal_error(what)
 
 
 def _read_big_integer(value: object, _release: Release) -> Value:
-    text = value if isinstance(value, str) else str(_number(value, "bigIntegers"))
+    text = value if isinstance(value, str) else _scalar_text(value)
     if not _INTEGER.fullmatch(text):
         raise internal_error(f'For input string: "{text}"' if text else "Zero length BigInteger")
     return Value("bigInteger", int(text))

@@ -30,6 +30,7 @@ EventKind = Literal[
     "revived",  # moved back from the dead letters
     "continued",  # what follows the job was done
     "stumbled",  # what follows the job failed and is tried again
+    "timed out",  # the boundary timer of a job's task has fired
     "dropped",  # a job that is not needed any more
     "suspended",  # an instance
     "activated",  # an instance

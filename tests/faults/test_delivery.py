@@ -1,0 +1,481 @@
+"""Results meet trouble on their way: each handler runs once, and each job is settled once, as the handler decided."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from tests.faults.conftest import World, eventually
+from tests.faults.stub import Fault, Stub, engine_error
+
+from flowable.external_worker_client import ExternalWorkerAcquireJobResponse, WorkerResultBuilder, WorkResult
+
+JSON = (("Content-Type", "application/json"),)
+HTML = (("Content-Type", "text/html;charset=utf-8"),)
+LOGIN = b"<html><head><title>Please sign in</title></head><body></body></html>"
+SPRING = json.dumps({"timestamp": 1, "status": 404, "error": "Not Found", "path": "/x"}).encode()
+LOCK_TEXT = "somebody does not hold a lock on the requested job"
+JDBC = engine_error("Internal server error", "JDBC rollback failed")
+
+OUTCOMES: dict[str, Callable[[WorkerResultBuilder], object]] = {
+    "complete": lambda result: result.success().variable_int("n", 5),
+    "bpmnError": lambda result: result.bpmn_error().error_code("E").variable_string("s", "x"),
+    "cmmnTerminate": lambda result: result.cmmn_terminate().variable_boolean("b", True),
+    "fail": lambda result: result.failure().error_message("no").error_details("why").retries(4).retry_timeout("PT9M"),
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "complete": {"variables": [{"name": "n", "type": "integer", "value": 5}]},
+    "bpmnError": {"variables": [{"name": "s", "type": "string", "value": "x"}], "errorCode": "E"},
+    "cmmnTerminate": {"variables": [{"name": "b", "type": "boolean", "value": True}]},
+    "fail": {"errorMessage": "no", "errorDetails": "why", "retries": 4, "retryTimeout": "PT9M"},
+}
+EACH_OUTCOME = pytest.mark.parametrize("operation", OUTCOMES)
+
+
+def run_batch(world: World, operation: str, *, number: int = 2, **client: Any) -> None:
+    """Serve a batch whose jobs all end with one kind of outcome, and stop when the last of them is settled."""
+    ids = [str(position) for position in range(1, number + 1)]
+    world.stub.add(*ids)
+    # A lock that outlasts every pause: what waits in the batch is not to be given back.
+    world.subscribe(
+        lambda job, result: OUTCOMES[operation](result),
+        client=world.client(**client),
+        lock_duration="PT1H",
+        number_of_tasks=number,
+    )
+    world.served(*ids[1:])
+    world.stop()
+    assert world.handled == ids
+
+
+def taken_over(stub: Stub, job_id: str | None) -> None:
+    """Let somebody else have the job."""
+    stub.change(str(job_id), owner="somebody else")
+
+
+def moved_on(stub: Stub, job_id: str | None) -> None:
+    """Let the process go on without the job."""
+    stub.change(str(job_id), gone=True)
+
+
+def page(status: int, *, effect: bool = False, retry_after: str | None = None) -> Fault:
+    """Return an answer of a gateway."""
+    pause = (("Retry-After", retry_after),) if retry_after else ()
+    return Fault(effect=effect, status=status, headers=(*HTML, *pause), body=b"<title>Gateway</title>")
+
+
+# What goes by, with the seconds of the first pause.
+PASSING: dict[str, tuple[Fault, float]] = {
+    "reset before the effect": (Fault(end="reset"), 0.25),
+    "reset after the effect": (Fault(effect=True, end="reset"), 0.25),
+    "no answer, not done": (Fault(end="hang"), 0.25),
+    "no answer, done": (Fault(effect=True, end="hang"), 0.25),
+    "cut off, done": (Fault(effect=True, status=200, body=b"{", end="cut"), 0.25),
+    "cut off, chunked, not done": (Fault(status=200, body=b"{", end="cut-chunked"), 0.25),
+    **{f"{status} before the effect": (page(status), 0.25) for status in (408, 409, 425, 429, 502, 503, 504)},
+    **{f"{status} after the effect": (page(status, effect=True), 0.25) for status in (408, 409, 425, 502, 503, 504)},
+    "429 with a pause": (page(429, retry_after="20"), 20),
+    "503 with a pause": (page(503, retry_after="20"), 20),
+    "503 for a year": (page(503, retry_after="31536000"), 300),
+    "401": (Fault(status=401), 5),
+    "403 of a gateway": (page(403), 5),
+    "404 of a gateway": (page(404), 5),
+    "404 of Spring": (Fault(status=404, headers=JSON, body=SPRING), 5),
+    "302 to a login": (Fault(status=302, headers=(("Location", "/login"),)), 5),
+    "a login with 200": (Fault(status=200, headers=HTML, body=LOGIN), 5),
+    "a login in capitals": (Fault(status=200, headers=(("Content-Type", "Text/HTML"),), body=LOGIN), 5),
+    "HTML 500, not done": (page(500), 5),
+    "HTML 500, done": (page(500, effect=True), 5),
+    "500 of the engine, not done": (Fault(status=500, headers=JSON, body=JDBC), 0.25),
+}
+
+
+@EACH_OUTCOME
+@pytest.mark.parametrize(("fault", "pause"), PASSING.values(), ids=PASSING)
+def test_a_result_survives_what_goes_by(world: World, operation: str, fault: Fault, pause: float) -> None:
+    """The same request is sent again after a pause until the engine has it; it never becomes a failure."""
+    world.stub.faults[operation].append(fault)
+    run_batch(world, operation, timeout=(5, 0.3) if fault.end == "hang" else 30)
+    assert world.stub.settled == {"1": [operation], "2": [operation]}
+    owner = world.stub.of("acquire")[0].body["workerId"]
+    assert [request.body for request in world.stub.of(operation)] == [{"workerId": owner, **BODIES[operation]}] * 3
+    assert world.clock.waits[0] == pytest.approx(pause, rel=0.2)
+    assert [request.operation for request in world.stub.received if request.operation in OUTCOMES] == [operation] * 3
+    (line,) = world.logged()
+    assert line.startswith(f"Job 1: {operation} was not delivered, ")
+
+
+@EACH_OUTCOME
+def test_a_result_survives_an_engine_that_is_away(world: World, operation: str) -> None:
+    """Connections are refused until the engine is back; then the result is delivered once."""
+    ups: list[float] = []
+
+    def at_wait(seconds: float) -> None:
+        ups.append(seconds)
+        if len(ups) == 4:
+            world.stub.up()
+
+    def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> object:
+        if job.id == "1":
+            world.stub.down()
+            world.clock.at_wait = at_wait
+        return OUTCOMES[operation](result)
+
+    world.stub.add("1", "2")
+    world.subscribe(handler, number_of_tasks=2)
+    world.served("1", "2")
+    world.stop()
+    assert world.handled == ["1", "2"]
+    assert world.stub.settled == {"1": [operation], "2": [operation]}
+    assert ups[:4] == [pytest.approx(pause, rel=0.2) for pause in (0.25, 0.5, 1, 2)]
+    lines = [line for line in world.logged() if line.startswith(f"Job 1: {operation} was not delivered, ")]
+    assert len(lines) == 4
+    assert all("no connection to the engine" in line for line in lines)
+
+
+@EACH_OUTCOME
+def test_the_engines_500_for_something_done_is_found_out(world: World, operation: str) -> None:
+    """The look at the job shows that the result was stored after all: nothing is sent again."""
+    world.stub.faults[operation].append(Fault(effect=True, status=500, headers=JSON, body=JDBC))
+    run_batch(world, operation)
+    assert world.stub.settled == {"1": [operation], "2": [operation]}
+    assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
+    assert [request.job_id for request in world.stub.of("get")] == ["1"]
+    assert world.logged() == []
+
+
+@EACH_OUTCOME
+@pytest.mark.parametrize(
+    "look",
+    [Fault(end="reset"), page(502), Fault(status=401), Fault(status=200, headers=JSON, body=b"[]"), Fault(status=204)],
+    ids=["reset", "502", "401", "no job", "204"],
+)
+def test_a_look_that_fails_decides_nothing(world: World, operation: str, look: Fault) -> None:
+    """The result is sent again."""
+    world.stub.faults[operation].append(Fault(status=500, headers=JSON, body=JDBC))
+    world.stub.faults["get"].append(look)
+    run_batch(world, operation)
+    assert world.stub.settled == {"1": [operation], "2": [operation]}
+    assert [request.job_id for request in world.stub.of(operation)] == ["1", "1", "2"]
+
+
+LOST: dict[str, Fault] = {
+    "403": Fault(effect=True, before=taken_over),
+    "400": Fault(before=taken_over, status=400, headers=JSON, body=engine_error("Bad request", LOCK_TEXT)),
+    "500, a look shows somebody else": Fault(before=taken_over, status=500, headers=JSON, body=JDBC),
+}
+
+
+@EACH_OUTCOME
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+def test_a_job_that_somebody_else_holds_is_let_go(world: World, operation: str, fault: Fault) -> None:
+    """It is sent once and never failed: whoever holds it settles it. The neighbour is served."""
+    world.stub.faults[operation].append(fault)
+    run_batch(world, operation)
+    assert world.stub.settled == {"1": [], "2": [operation]}
+    assert world.stub.jobs["1"].owner == "somebody else"
+    assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
+    assert {request.operation for request in world.stub.received} <= {"acquire", operation, "get"}
+    if fault.status != 500 or operation != "fail":
+        lost = [line for line in world.logged(logging.ERROR) if line.startswith("Job 1: the lock was lost before ")]
+        assert len(lost) == 1
+
+
+@EACH_OUTCOME
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(effect=True, before=moved_on),
+        Fault(
+            before=moved_on,
+            status=404,
+            headers=JSON,
+            body=engine_error("Not found", "No External Worker job found for id: 1"),
+        ),
+    ],
+    ids=["not found", "no external worker job"],
+)
+def test_a_job_that_is_gone_is_let_go(world: World, operation: str, fault: Fault) -> None:
+    """It is sent once, and the log says that the process or case went on."""
+    world.stub.faults[operation].append(fault)
+    run_batch(world, operation)
+    assert world.stub.settled == {"1": [], "2": [operation]}
+    assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
+    assert world.logged() == [f"Job 1: {operation} came too late, the process or case went on without this job"]
+
+
+def test_a_job_that_is_gone_after_its_lock_is_said_to_have_taken_too_long(world: World) -> None:
+    """Up to 6.8.0 a reset lock gives the job a new id: the log names the lock, not the process."""
+
+    def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> None:
+        world.clock.advance(61)
+
+    world.stub.faults["complete"].append(Fault(effect=True, before=moved_on))
+    world.stub.add("1")
+    world.subscribe(handler)
+    eventually(lambda: world.logged(logging.ERROR), "the error")
+    world.stop()
+    (line,) = world.logged()
+    assert line == (
+        "Job 1: the lock was lost before complete arrived; the job runs again. The lock lasts 60 s: choose a longer "
+        "lock_duration if handlers of topic 't' take that long"
+    )
+
+
+UNSTORABLE: dict[str, tuple[list[Fault], str]] = {
+    "400": (
+        [
+            Fault(
+                status=400,
+                headers=JSON,
+                body=engine_error("Bad request", "Variable 'v' has unsupported type: 'uuid'."),
+            )
+        ],
+        "The engine cannot store the result: Variable 'v' has unsupported type: 'uuid'.",
+    ),
+    "413": ([page(413)], "The engine cannot store the result: Failed to call Flowable with status code 413"),
+    "500 three times": (
+        [Fault(status=500, headers=JSON, body=engine_error("Internal server error", "Value too long"))] * 3,
+        "The engine cannot store the result: Value too long",
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", ["complete", "bpmnError", "cmmnTerminate"])
+@pytest.mark.parametrize(("faults", "message"), UNSTORABLE.values(), ids=UNSTORABLE)
+def test_a_result_that_cannot_be_stored_fails_the_job_with_the_engines_words(
+    world: World, operation: str, faults: list[Fault], message: str
+) -> None:
+    """Otherwise nobody would hear of it, and the job would run for ever."""
+    world.stub.faults[operation].extend(faults)
+    run_batch(world, operation)
+    assert world.stub.settled == {"1": ["fail"], "2": [operation]}
+    (report,) = world.stub.of("fail")
+    assert report.job_id == "1"
+    assert report.body["errorMessage"].startswith(message)
+    assert "retries" not in report.body
+    assert report.body["retryTimeout"].startswith("PT")
+
+
+@pytest.mark.parametrize("faults", [faults for faults, _ in UNSTORABLE.values()], ids=UNSTORABLE)
+def test_a_failure_that_cannot_be_stored_is_logged(world: World, faults: list[Fault]) -> None:
+    """There is nothing else left to report it with; the neighbour is served."""
+    world.stub.faults["fail"].extend(faults)
+    run_batch(world, "fail")
+    assert world.stub.settled == {"1": [], "2": ["fail"]}
+    assert [request.job_id for request in world.stub.of("fail")] == ["1"] * len(faults) + ["2"]
+    lines = [line for line in world.logged(logging.ERROR) if line.startswith("Job 1: fail could not be delivered (")]
+    assert len(lines) == 1
+
+
+@EACH_OUTCOME
+@pytest.mark.parametrize(
+    ("lock", "took", "ends"), [("PT1M", 0, 600), ("PT1M", 30, 630), ("PT10M", 0, 900), ("PT1H", 1800, 3900)]
+)
+@pytest.mark.parametrize("fault", [page(503), Fault(status=401)], ids=["503", "401"])
+def test_a_result_is_given_up_only_long_after_its_lock(
+    world: World, operation: str, lock: str, took: int, ends: int, fault: Fault
+) -> None:
+    """The last send is five minutes past the lock's end, and at least ten after the first; nothing is failed."""
+    began = world.clock.now()
+
+    def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> object:
+        if job.id == "1":
+            world.clock.advance(took)
+            world.stub.always[operation] = fault
+        return OUTCOMES[operation](result)
+
+    def given_up() -> bool:
+        return any(line.startswith(f"Job 1: {operation} could not be delivered") for line in world.logged())
+
+    world.stub.add("1")
+    world.subscribe(handler, lock_duration=lock)
+    eventually(given_up, "the result to be given up")
+    world.stub.always.clear()
+    world.stub.add("2")
+    world.served("2")
+    world.stop()
+    assert world.handled == ["1", "2"]
+    assert world.stub.settled == {"1": [], "2": [operation]}
+    sends = [request.at - began for request in world.stub.of(operation, "1")]
+    assert sends[0] == took
+    assert sends[-1] == pytest.approx(ends)
+    assert max(later - earlier for earlier, later in itertools.pairwise(sends)) <= 72.001
+    assert len(sends) < 100
+    assert {request.operation for request in world.stub.received} == {"acquire", operation}
+    assert len(world.logged()) == len(sends)
+
+
+def test_the_report_of_a_raising_handler_survives_an_outage(world: World) -> None:
+    """It is delivered like any result."""
+    world.stub.faults["fail"].extend(
+        [Fault(end="reset"), page(503), Fault(status=401), Fault(effect=True, end="reset")]
+    )
+
+    def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> None:
+        if job.id == "1":
+            raise ValueError
+
+    world.stub.add("1", "2")
+    world.subscribe(handler, number_of_tasks=2)
+    world.served("1", "2")
+    world.stop()
+    assert world.handled == ["1", "2"]
+    assert world.stub.settled == {"1": ["fail"], "2": ["complete"]}
+
+
+def test_the_report_of_an_unstorable_result_survives_an_outage(world: World) -> None:
+    """It is delivered like any result."""
+    world.stub.faults["complete"].extend(UNSTORABLE["400"][0])
+    world.stub.faults["fail"].extend([Fault(end="reset"), page(503)])
+    run_batch(world, "complete")
+    assert world.stub.settled == {"1": ["fail"], "2": ["complete"]}
+
+
+class Wrapping(WorkResult):
+    """A person's outcome, which wraps what it catches."""
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+
+    def execute(self, rest_client: Any) -> None:
+        """Complete the job; say more when that fails."""
+        try:
+            rest_client.complete_job(self._job_id)
+        except Exception as error:
+            message = "could not complete"
+            raise RuntimeError(message) from error
+
+
+def test_an_outcome_that_wraps_a_delivery_problem_does_not_fail_its_job(world: World) -> None:
+    """After the result was given up the engine is back: the job must run again, not lose one of its retries."""
+    began = world.clock.now()
+
+    def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> object:
+        if job.id == "1":
+            world.stub.always["complete"] = page(503)
+            return Wrapping(job.id)
+        return None
+
+    world.stub.add("1")
+    world.subscribe(handler)
+    eventually(lambda: world.clock.now() > began + 600, "the result to be given up")
+    world.stub.always.clear()
+    world.stub.add("2")
+    world.served("2")
+    world.stop()
+    assert world.stub.settled == {"1": [], "2": ["complete"]}
+
+
+class Auth(requests.auth.AuthBase):
+    """Raises at the requests for one operation, a number of times."""
+
+    def __init__(self, error: BaseException, operation: str, times: int = 2) -> None:
+        self._error = error
+        self._operation = operation
+        self._times = times
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Raise, or leave the request as it is."""
+        if self._times and str(request.path_url).endswith(self._operation):
+            self._times -= 1
+            raise self._error
+        return request
+
+
+class UnspeakableError(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+AUTH_ERRORS = {
+    "RuntimeError": RuntimeError("no token"),
+    "KeyError": KeyError("access_token"),
+    "ConnectionError": requests.exceptions.ConnectionError("token server"),
+    "HTTPError": requests.exceptions.HTTPError("token server"),
+    "InvalidHeader": requests.exceptions.InvalidHeader("a line break"),
+    "without text": UnspeakableError(),
+    "SystemExit": SystemExit(1),
+}
+
+
+@pytest.mark.parametrize("error", AUTH_ERRORS.values(), ids=AUTH_ERRORS)
+@pytest.mark.parametrize("operation", ["/acquire/jobs", "/complete"])
+def test_an_auth_that_raises_loses_nothing(world: World, operation: str, error: BaseException) -> None:
+    """Nothing was sent: it is asked again later, and no job is failed for it."""
+    world.stub.add("1", "2")
+    world.subscribe(client=world.client(auth=Auth(error, operation)), number_of_tasks=2)
+    world.served("1", "2")
+    world.stop()
+    assert world.handled == ["1", "2"]
+    assert world.stub.settled == {"1": ["complete"], "2": ["complete"]}
+
+
+def hooked(operation: str, hook: Callable[[requests.Response], None]) -> Callable[[requests.Session], None]:
+    """Return a `customize_session` whose response hook looks at one operation."""
+
+    def on_response(response: requests.Response, *args: Any, **kwargs: Any) -> None:
+        if str(response.request.path_url).endswith(operation):
+            hook(response)
+
+    def customize(session: requests.Session) -> None:
+        session.hooks["response"].append(on_response)
+
+    return customize
+
+
+@pytest.mark.parametrize("operation", OUTCOMES)
+def test_a_response_hook_that_raises_loses_no_result(world: World, operation: str) -> None:
+    """The engine has done it; the next answer tells, and nothing is done twice."""
+    errors = [RuntimeError("metrics are down"), RuntimeError("metrics are down")]
+
+    def hook(response: requests.Response) -> None:
+        if errors:
+            # Read to its end, or requests would leave the connection open.
+            assert response.content is not None
+            raise errors.pop()
+
+    run_batch(world, operation, customize_session=hooked(operation, hook))
+    assert world.stub.settled == {"1": [operation], "2": [operation]}
+
+
+def test_a_response_hook_that_raises_does_not_end_the_subscription(world: World) -> None:
+    """Answers of the acquire are lost, and the jobs in them until their locks end; then they run once."""
+    errors = [RuntimeError("metrics are down"), RuntimeError("metrics are down")]
+
+    def hook(response: requests.Response) -> None:
+        if errors:
+            world.stub.unlock()
+            assert response.content is not None
+            raise errors.pop()
+
+    world.stub.add("1")
+    world.subscribe(client=world.client(customize_session=hooked("/acquire/jobs", hook)))
+    world.served("1")
+    world.stop()
+    assert world.handled == ["1"]
+    assert world.stub.settled == {"1": ["complete"]}
+
+
+RAISED_FOR_STATUS: dict[str, tuple[Fault, list[str]]] = {
+    "lock lost": (Fault(effect=True, before=taken_over), []),
+    "gone": (Fault(effect=True, before=moved_on), []),
+    "unstorable": (UNSTORABLE["400"][0][0], ["fail"]),
+}
+
+
+@pytest.mark.parametrize(("fault", "settled"), RAISED_FOR_STATUS.values(), ids=RAISED_FOR_STATUS)
+def test_a_hook_that_raises_for_status_changes_nothing(world: World, fault: Fault, settled: list[str]) -> None:
+    """`raise_for_status` in a hook is common: the answer that the error carries is read like any other."""
+    world.stub.faults["complete"].append(fault)
+    customize = hooked("/complete", requests.Response.raise_for_status)
+    run_batch(world, "complete", customize_session=customize)
+    assert world.stub.settled == {"1": settled, "2": ["complete"]}
+    assert [request.job_id for request in world.stub.of("complete")] == ["1", "2"]

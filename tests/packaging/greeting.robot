@@ -1,0 +1,7 @@
+*** Settings ***
+Library    flowable.rpaframework_client.API
+
+*** Tasks ***
+Greet
+    ${customer}=    flw input    customer
+    flw output    greeting    Hello ${customer}
