@@ -64,6 +64,10 @@ engine: $(VENV)/.ready ## the real Flowable on 127.0.0.1:8090 until Ctrl-C (need
 test: $(VENV)/.ready .cache/wheels/.ready ## all tests; ENGINE=URL uses a real engine that is already running
 	@$(BIN)/python tools/run_tests.py $(if $(ENGINE),--engine "$(ENGINE)")
 
+.PHONY: test-releases
+test-releases: $(VENV)/.ready ## the tests on the real Flowable again, on 7.0.1 and 6.8.0
+	@$(BIN)/python tools/run_tests.py --releases
+
 .PHONY: coverage
 coverage: $(VENV)/.ready .cache/wheels/.ready ## which branches the tests without the real engine reach
 	@$(BIN)/python -m pytest --numprocesses=2 -m "not real_engine" --cov --cov-report=term --cov-report=html tests

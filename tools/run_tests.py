@@ -6,6 +6,8 @@ The parts:
 2. the tests on the real engine, when there is a JDK and Maven to build it, or an address was given;
 3. `tests/unit` and `tests/compat` on every other Python that is found.
 
+With `--releases` there is one part only: the tests on the releases of the real engine besides the default.
+
 A part that fails does not keep the next ones from running. What had to be left out is said in one line; with CI=true
 in the environment it is a failure.
 """
@@ -99,6 +101,29 @@ def leave_out(tally: Tally, what: str, *, ci: bool) -> None:
     tally.failed += ci
 
 
+def run_everything(tally: Tally, engine: str, *, ci: bool) -> None:
+    """Run the parts of `make test`."""
+    run_part(tally, "everything but the real engine", sys.executable, "-m", "not real_engine", "tests")
+    run_real(tally, "the real engine", "real_engine and not releases", engine, ci=ci)
+    for python in pythons.others():
+        try:
+            interpreter = pythons.environment(python)
+        except pythons.EnvironmentFailedError as error:
+            leave_out(tally, f"the unit tests on Python {python.minor}: {error}", ci=ci)
+            continue
+        run_part(tally, f"unit tests on Python {python.minor}", interpreter, "tests/unit", "tests/compat")
+
+
+def run_real(tally: Tally, title: str, marks: str, engine: str, *, ci: bool) -> None:
+    """Run tests on the real engine, or say what is missing for them."""
+    complaint = None if engine else launch.missing_tools()
+    if complaint:
+        leave_out(tally, f"{title}. {complaint}", ci=ci)
+    else:
+        address = [f"--engine={engine}"] if engine else []
+        run_part(tally, title, sys.executable, "-m", marks, *address, "tests")
+
+
 def main() -> int:
     """Run the parts.
 
@@ -107,27 +132,16 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description="Run all tests in their parts.")
     parser.add_argument("--engine", metavar="URL", default="", help="use a real engine that is already running")
-    engine: str = parser.parse_args().engine
+    parser.add_argument("--releases", action="store_true", help="only the other releases of the real engine")
+    arguments = parser.parse_args()
     ci = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
     REPORTS.mkdir(parents=True, exist_ok=True)
     tally = Tally()
 
-    run_part(tally, "everything but the real engine", sys.executable, "-m", "not real_engine", "tests")
-
-    complaint = None if engine else launch.missing_tools()
-    if complaint:
-        leave_out(tally, f"the tests on the real engine. {complaint}", ci=ci)
+    if arguments.releases:
+        run_real(tally, "the other releases of the real engine", "releases", "", ci=ci)
     else:
-        address = [f"--engine={engine}"] if engine else []
-        run_part(tally, "the real engine", sys.executable, "-m", "real_engine", *address, "tests")
-
-    for python in pythons.others():
-        try:
-            interpreter = pythons.environment(python)
-        except pythons.EnvironmentFailedError as error:
-            leave_out(tally, f"the unit tests on Python {python.minor}: {error}", ci=ci)
-            continue
-        run_part(tally, f"unit tests on Python {python.minor}", interpreter, "tests/unit", "tests/compat")
+        run_everything(tally, arguments.engine, ci=ci)
 
     print("\n== all parts", *tally.lines, tally.summary(), sep="\n", flush=True)
     return 1 if tally.failed else 0
