@@ -48,8 +48,9 @@ demo: $(VENV)/.ready ## a worker and the embedded engine, live (under 20 s)
 	@$(BIN)/python examples/demo.py
 
 .PHONY: engine
-engine: $(VENV)/.ready ## the real Flowable on 127.0.0.1:8090 until Ctrl-C (needs a JDK >= 17 and Maven)
-	@$(BIN)/python engine/launch.py
+engine: $(VENV)/.ready ## the real Flowable on 127.0.0.1:8090 until Ctrl-C (a JDK >= 17, Maven); PORT=, RELEASE=, DATABASE=
+	@$(BIN)/python engine/launch.py $(if $(PORT),--port $(PORT)) $(if $(RELEASE),--release $(RELEASE)) \
+		$(if $(DATABASE),--database "$(DATABASE)")
 
 # ---------------------------------------------------------------- check it
 
@@ -68,11 +69,15 @@ test: $(VENV)/.ready .cache/wheels/.ready ## all tests; ENGINE=URL uses a real e
 test-releases: $(VENV)/.ready ## the tests on the real Flowable again, on 7.0.1 and 6.8.0
 	@$(BIN)/python tools/run_tests.py --releases
 
+.PHONY: bench
+bench: $(VENV)/.ready ## what the embedded engine costs, as ratios in one run, into build/benchmarks
+	@$(BIN)/python benchmarks/embedded.py
+
 .PHONY: coverage
 coverage: $(VENV)/.ready .cache/wheels/.ready ## which branches the tests without the real engine reach
 	@$(BIN)/python -m pytest --numprocesses=2 -m "not real_engine" --cov --cov-report=term --cov-report=html tests
 
-TYPED_PROGRAMS := docs/conf.py engine examples tests tools
+TYPED_PROGRAMS := benchmarks docs/conf.py engine examples tests tools
 
 .PHONY: lint
 lint: $(VENV)/.ready ## ruff, mypy (also as on Windows), basedpyright, import-linter

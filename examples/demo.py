@@ -8,6 +8,7 @@ it, exactly as they would with a real Flowable. The program ends with 0 if every
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import random
@@ -331,4 +332,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The board shows what the log would say.
+    logging.getLogger("flowable.external_worker_client").addHandler(logging.NullHandler())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # The workers have been told to stop on the way here.
+        sys.exit(130)

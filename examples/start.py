@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
+
+import requests
 
 from flowable.external_worker_client.testing.real_engine import RealEngine
 
@@ -21,7 +24,7 @@ def main() -> None:
     """Deploy the model and start the instances."""
     parser = argparse.ArgumentParser(description="Deploy an example and start instances of it.")
     parser.add_argument("example", choices=["order", "claim"])
-    parser.add_argument("count", type=int, nargs="?", default=3)
+    parser.add_argument("count", type=int, nargs="?", default=3, choices=range(1, 1001), metavar="COUNT")
     arguments = parser.parse_args()
     address = os.environ.get("FLOWABLE_URL", "http://127.0.0.1:8090/flowable-rest")
     username = os.environ.get("FLOWABLE_USERNAME", "rest-admin")
@@ -38,4 +41,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except requests.ConnectionError:
+        address = os.environ.get("FLOWABLE_URL", "http://127.0.0.1:8090/flowable-rest")
+        sys.exit(f"No engine answers at {address}: start one with `make engine`, or set FLOWABLE_URL.")

@@ -21,9 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "http://localhost:8090/flowable-rest"
 CLOUD = "https://trial.flowable.com/work"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Its blocks are pytest files, which tests/testkit/test_page.py runs.
+OF_TESTS = ROOT / "docs" / "test-your-worker.md"
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    for path in {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")} - {OF_TESTS}
     if BLOCK.search(path.read_text(encoding="utf-8"))
 )
 
@@ -59,14 +61,16 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     # Pages use a name for several subscriptions, so the names alone do not lead to all of them.
     monkeypatch.setattr(ExternalWorkerClient, "subscribe", recording)
     root = logging.getLogger()
-    handlers, level, on_term = root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
+    handlers, level = root.handlers[:], root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield Reader()
     finally:
         ended = [subscription.unsubscribe(timeout=30) for subscription in started]
         assert ended == [True] * len(started)
         root.handlers[:], root.level = handlers, level
-        signal.signal(signal.SIGTERM, on_term)
+        for number, action in signals.items():
+            signal.signal(number, action)
 
 
 @pytest.fixture

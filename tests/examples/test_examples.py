@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,21 +83,53 @@ def test_an_order_without_a_quantity_becomes_a_dead_letter(real_engine: RealEngi
 
 
 def test_the_claim_worker_pays_covered_claims_and_terminates_others(real_engine: RealEngine) -> None:
-    """The program has no stop of its own: it lives by its subscriptions, as the simplest ones do."""
+    """The program lives by its subscriptions after its last line; Ctrl-C ends them, and it."""
     with _running("claim_worker.py", real_engine) as worker:
         paid, rejected = _start("claim", 2, real_engine)
         real_engine.wait_for_end(paid)
         real_engine.wait_for_task(real_engine.case_instance_id(rejected), "explainRejection")
         assert worker.poll() is None
+        worker.send_signal(signal.SIGINT)
+        output, _ = worker.communicate(timeout=30)
+    assert worker.returncode == 0, output
+    assert "Traceback" not in output, output
 
 
 def test_the_demo_shows_every_outcome_and_ends_well() -> None:
-    """What `make demo` runs, without a terminal."""
+    """What `make demo` runs, without a terminal. It exits with 1 if an order ended otherwise than planned."""
+    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "demo.py")], capture_output=True, text=True, timeout=50, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert time.monotonic() - began < 20
     assert "\x1b[" not in done.stdout
+    for shown in (
+        "success: shelf",
+        "BPMN error CARD_DECLINED",
+        "failure: printer is off",
+        "offers it again",
+        "makes it a dead letter: no such article",
+        "the order is shipped",
+        "the order is cancelled",
+        "12 orders: 9 shipped, 2 cancelled, 1 dead letter",
+    ):
+        assert shown in done.stdout
+
+
+def test_starting_instances_without_an_engine_says_what_is_missing() -> None:
+    """One line instead of a trace."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "start.py"), "order"],
+        env={**os.environ, "FLOWABLE_URL": "http://127.0.0.1:9/flowable-rest"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("No engine answers at http://127.0.0.1:9/flowable-rest")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in EXAMPLES.glob("*.py")))

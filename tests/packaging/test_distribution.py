@@ -14,7 +14,7 @@ from .conftest import ROOT, VERSION, Built, Environment
 PACKAGE = "flowable/external_worker_client"
 SOURCES = {
     path.relative_to(ROOT / "src").as_posix()
-    for path in (ROOT / "src" / PACKAGE).rglob("*")
+    for path in (ROOT / "src" / "flowable").rglob("*")
     if path.is_file() and path.suffix != ".pyc"
 }
 

@@ -16,7 +16,7 @@ from flowable.external_worker_client.rest.answers import (
     unanswered,
     unreadable,
 )
-from flowable.external_worker_client.rest.operations import Effect
+from flowable.external_worker_client.rest.operations import COMPLETE, GET, OPERATIONS, Operation
 
 JSON = {"content-type": "application/json"}
 HTML = {"content-type": "text/html;charset=utf-8"}
@@ -29,7 +29,10 @@ SPRING = "Not Found"
     ("status", "headers", "category", "detail", "expected"),
     [
         pytest.param(204, {}, None, None, DONE, id="done"),
-        pytest.param(200, JSON, None, None, DONE, id="done with a body"),
+        pytest.param(
+            200, JSON, "login required", None, (Meaning.NOT_THE_ENGINE, "login required", True), id="a gateway's 200"
+        ),
+        pytest.param(202, {}, None, None, (Meaning.NOT_THE_ENGINE, "", True), id="queued by somebody"),
         pytest.param(200, HTML, "Sign in", None, (Meaning.NOT_THE_ENGINE, "Sign in", True), id="page with 200"),
         pytest.param(302, {}, None, None, (Meaning.NOT_THE_ENGINE, "", False), id="redirect to a login"),
         pytest.param(400, JSON, "Bad request", "no", (Meaning.REFUSED, "no", False), id="bad request"),
@@ -72,12 +75,12 @@ def test_status_and_body_together_tell_what_came_of_a_settling_request(
     if not isinstance(expected, Reading):
         meaning, text, unclear = expected
         expected = Reading(meaning, status, text, unclear=unclear)
-    assert answered(Effect.SETTLES, status, headers, category, detail, now=0.0) == expected
+    assert answered(COMPLETE, status, headers, category, detail, now=0.0) == expected
 
 
 def test_a_read_that_fails_in_the_engine_leaves_nothing_unclear() -> None:
     """Only operations with an effect can have had it."""
-    reading = answered(Effect.READS, 500, JSON, "Internal server error", "x", now=0.0)
+    reading = answered(GET, 500, JSON, "Internal server error", "x", now=0.0)
     assert reading == Reading(Meaning.ENGINE_ERROR, 500, "x", unclear=False)
 
 
@@ -114,19 +117,19 @@ def test_retry_after_is_read_in_seconds_or_as_a_date_and_capped(header: str | No
 def test_a_pause_that_the_server_asks_for_comes_with_the_reading() -> None:
     """On 503, 429 and gateways' answers alike."""
     for status in (429, 503, 502):
-        assert answered(Effect.SETTLES, status, {"retry-after": "9"}, None, None, now=0.0).retry_after == 9.0
+        assert answered(COMPLETE, status, {"retry-after": "9"}, None, None, now=0.0).retry_after == 9.0
 
 
 @given(
-    st.sampled_from(Effect),
+    st.sampled_from(OPERATIONS),
     st.integers(100, 599),
     st.sampled_from([{}, JSON, HTML]),
     st.none() | st.text(max_size=20),
     st.none() | st.text(max_size=20),
 )
 def test_every_answer_has_a_meaning_and_only_success_is_done(
-    effect: Effect, status: int, headers: dict[str, str], category: str | None, detail: str | None
+    operation: Operation, status: int, headers: dict[str, str], category: str | None, detail: str | None
 ) -> None:
     """Whatever stands between us and the engine."""
-    reading = answered(effect, status, headers, category, detail, now=0.0)
-    assert (reading.meaning is Meaning.DONE) == (200 <= status < 300 and headers is not HTML)
+    reading = answered(operation, status, headers, category, detail, now=0.0)
+    assert (reading.meaning is Meaning.DONE) == (status == operation.success and headers is not HTML)

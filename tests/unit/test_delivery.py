@@ -14,6 +14,7 @@ from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Oper
 from flowable.external_worker_client.runtime.delivery import Delivery
 from flowable.external_worker_client.runtime.lifecycle import Lock
 from flowable.external_worker_client.runtime.resend import Verdict
+from flowable.external_worker_client.runtime.stop import Stop
 
 JSON = {"content-type": "application/json"}
 GONE = FlowableRestException(
@@ -73,9 +74,9 @@ class Engine:
         return holder
 
 
-def _delivery(clock: Clock, stop: threading.Event | None = None) -> Delivery:
+def _delivery(clock: Clock, stop: Stop | None = None) -> Delivery:
     lock = Lock("w.1", clock.now() + 60.0)
-    return Delivery(job_id="j", lock=lock, clock=clock, chance=lambda: 0.5, stop=stop or threading.Event())
+    return Delivery(topic="t", job_id="j", lock=lock, clock=clock, chance=lambda: 0.5, stop=stop or Stop())
 
 
 def _carry(delivery: Delivery, engine: Engine, operation: Operation = COMPLETE) -> Verdict | None:
@@ -155,14 +156,31 @@ def test_a_delivery_is_abandoned_ten_minutes_after_it_began_at_the_earliest() ->
     assert engine.sends < 40
 
 
-def test_being_told_to_stop_leaves_a_delivery_five_seconds() -> None:
-    """In short steps, because nothing can wake it any more."""
-    clock, stop = Clock(), threading.Event()
-    clock.on_wait = lambda: stop.set() if clock.now() > 1003.0 else None
+@pytest.mark.parametrize(
+    ("grace", "ended"),
+    [
+        pytest.param(20.0, 1021.75, id="nine tenths of the grace"),
+        pytest.param(0.0, 1003.75, id="none"),
+        pytest.param(None, 1060.0, id="the lock, when nothing is said"),
+    ],
+)
+def test_being_told_to_stop_leaves_a_delivery_its_grace(grace: float | None, ended: float) -> None:
+    """In steps of two seconds: an engine that comes back in time is to be noticed."""
+    clock, stop = Clock(), Stop()
+    clock.on_wait = lambda: stop.within(grace) if clock.now() > 1003.0 else None
     engine = Engine(RESET)
     assert _carry(_delivery(clock, stop), engine) is Verdict.ABANDONED
-    assert 1008.0 <= clock.now() <= 1009.0
-    assert max(clock.waits[4:]) == 0.5
+    assert clock.now() == ended
+    assert max([0.0, *clock.waits[4:]]) <= 2.0
+
+
+def test_a_pause_that_the_engine_asks_for_is_kept_while_stopping() -> None:
+    """It has its reasons."""
+    clock, stop = Clock(), Stop()
+    stop.within(60.0)
+    busy = FlowableRestException(429, headers={"retry-after": "10"})
+    assert _carry(_delivery(clock, stop), Engine(busy, None)) is Verdict.SETTLED
+    assert clock.waits == [10.0]
 
 
 def test_an_exception_that_is_nobodys_is_resent_like_a_lost_answer() -> None:

@@ -97,6 +97,17 @@ def function(value: object, parameter: str) -> Callable[..., Any]:
     raise InvalidArgumentError(parameter, value, "a function or another object that can be called")
 
 
+def auth(value: object) -> Any:  # noqa: ANN401 - whatever requests takes
+    """Check credentials: something that can be called with a request, or a pair of texts. Errors do not show them."""
+    parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+    if callable(value) or [type(part) for part in parts] == [str, str]:
+        return value
+    kind = type(value).__name__
+    raise InvalidArgumentError(
+        "auth", SECRET, f"an AuthBase of requests, such as HTTPBasicAuth(name, password), not a {kind}"
+    )
+
+
 def url(value: object) -> str:
     """Check the address of the engine: scheme, host and path; no query, no fragment.
 

@@ -22,6 +22,7 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.handlers import callback
 from flowable.external_worker_client.restclient import DEFAULT_TIMEOUT, FlowableExternalWorkerRestClient, Timeout
 from flowable.external_worker_client.runtime.clock import Clock, SystemClock
+from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.runtime.subscription import Consumer, Options
 from flowable.external_worker_client.worker_result import Executable, WorkerResultBuilder
 
@@ -56,16 +57,20 @@ class ExternalWorkerSubscription:
         """Stop: no further job is acquired, a running handler is let finish, what was not started is given back.
 
         An idle wait ends at once. May be called more than once, from any thread, also from the handler itself, which
-        then is not waited for.
+        then is not waited for. While the engine cannot be reached, a result that is ready is sent again for nine
+        tenths of the time-out; without a time-out, until the lock of its job ends.
 
         Args:
-            timeout: Seconds to wait for the running handler. `None`: as long as it takes.
+            timeout: Seconds to wait for the running handler and its result. `None`: as long as it takes.
 
         Returns:
             Whether the subscription has ended: `True` means that no handler of it starts any more. `False`: a handler
             was still running when the time was up, or is the caller; it is the last one.
         """
-        self.event.set()
+        if isinstance(self.event, Stop):
+            self.event.within(timeout)
+        else:
+            self.event.set()
         if self.thread is threading.current_thread():
             return False
         self.thread.join(timeout)
@@ -141,8 +146,9 @@ class ExternalWorkerClient:
         What the handler returns settles the job: an outcome of its `worker_result_builder`, anything else with an
         `execute` method, or `None` for success without variables. An exception, `SystemExit` included, fails the job:
         its text becomes the message and its trace the details, and the job waits before it is offered again, 10
-        seconds first, then longer. Delivering a result is repeated while the engine cannot be reached. Nothing that
-        goes wrong on the way ends the subscription.
+        seconds first, then longer. Delivering a result is repeated while the engine cannot be reached; so is what the
+        handler itself sends through a REST client to settle jobs, on its own thread (threads that it starts send
+        once). Nothing that goes wrong on the way ends the subscription.
 
         Args:
             topic: The topic, exactly.
@@ -172,7 +178,7 @@ class ExternalWorkerClient:
             scope_type=arguments.scope_type(scope_type),
             wait=arguments.seconds(wait_period_seconds, "wait_period_seconds"),
         )
-        stop = threading.Event()
+        stop = Stop()
         consumer = Consumer(
             rest_client=lambda: self._restClient,
             run_handler=functools.partial(callback.run, callback.check(callback_handler)),

@@ -5,10 +5,8 @@ How the engine behaves, and why the arguments are checked as they are: docs/engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, Protocol, Unpack
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Unpack
 
 import requests
 from requests import Session
@@ -24,6 +22,7 @@ from flowable.external_worker_client.flowable_rest_exception import FlowableRest
 from flowable.external_worker_client.list_result import ListResult
 from flowable.external_worker_client.rest import codec, operations
 from flowable.external_worker_client.rest.answers import succeeded
+from flowable.external_worker_client.rest.carrier import current_carrier
 from flowable.external_worker_client.rest.codec import AcquiredJobs
 from flowable.external_worker_client.rest.operations import JOB_API, Operation
 from flowable.external_worker_client.rest.owners import Owners
@@ -31,7 +30,7 @@ from flowable.external_worker_client.rest.query import JobFilters, SortKey, Sort
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import Request, Response, TransportFailure
 
-__all__ = ["JOB_API", "Carrier", "FlowableExternalWorkerRestClient", "FlowableRestException", "carried_by"]
+__all__ = ["JOB_API", "FlowableExternalWorkerRestClient", "FlowableRestException"]
 
 DEFAULT_TIMEOUT = (5.0, 35.0)  # seconds to connect, seconds to wait: an engine without its database answers after 30
 
@@ -44,54 +43,6 @@ PAGE = 100
 Timeout = float | tuple[float, float]
 
 
-class Carrier(Protocol):
-    """How a settling call gets to the engine: once, or again and again until something final is known."""
-
-    def owner_of(self, job_id: str) -> str | None:
-        """Return the name that holds a job, as far as the carrier knows; `None`: it does not."""
-        ...
-
-    def carry(
-        self,
-        operation: Operation,
-        job_id: str,
-        owner: str,
-        send: Callable[[], None],
-        holder: Callable[[], str | None],
-    ) -> None:
-        """Deliver one result.
-
-        Args:
-            operation: Which operation it is.
-            job_id: The job it settles.
-            owner: The name it is sent under.
-            send: Sends it once. Raises `FlowableRestException` or `requests.RequestException` when that fails.
-            holder: Reads who holds the job now, `None` for nobody. Raises as `send` does.
-
-        Raises:
-            FlowableRestException: The engine's last answer, when that is not that it is done.
-            requests.RequestException: There was none.
-        """
-        ...
-
-
-_carrier: ContextVar[Carrier | None] = ContextVar("flowable_carrier", default=None)
-
-
-@contextmanager
-def carried_by(carrier: Carrier) -> Generator[None]:
-    """Let a carrier deliver what this thread sends to settle jobs, through any REST client, for the time of a block.
-
-    That is how a subscription takes care of what a handler sends by itself. Without a carrier, a call sends once, and
-    whoever called sees what became of it.
-    """
-    token = _carrier.set(carrier)
-    try:
-        yield
-    finally:
-        _carrier.reset(token)
-
-
 class FlowableExternalWorkerRestClient:
     """The operations of the external job API over HTTP. For use by several threads.
 
@@ -102,7 +53,8 @@ class FlowableExternalWorkerRestClient:
         flowable_host: Address of the engine up to before `/external-job-api`, such as
             `"http://localhost:8090/flowable-rest"`.
         worker_id: The name under which jobs are locked. Two processes with the same name can settle each other's jobs.
-        auth: Any `AuthBase` of requests. One that keeps state from one request to the next (digest, for one) is asked
+        auth: Any `AuthBase` of requests, or what requests takes in its place: a function, or a pair of name and
+            password. One that keeps state from one request to the next (digest, for one) is asked
             by all threads of a client alike. `None`: none, or what `customize_session` sets.
         customize_session: Called once, last, with the `requests.Session` that all requests use: proxies,
             certificates, adapters, headers, hooks. `None`: nothing to do.
@@ -135,7 +87,7 @@ class FlowableExternalWorkerRestClient:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
         if auth is not None:
-            session.auth = auth
+            session.auth = arguments.auth(auth)
         if customize_session is not None:
             arguments.function(customize_session, "customize_session")(session)
         try:
@@ -298,10 +250,13 @@ class FlowableExternalWorkerRestClient:
             }
         )
         jobs = codec.decode_acquired(self._call(Request(operations.ACQUIRE, operations.ACQUIRE.path, body)))
-        if owner != self.worker_id:
-            for job in (*jobs, *jobs.unreadable):
-                if job.id is not None:
-                    self._owners.remember(job.id, owner)
+        for job in (*jobs, *jobs.unreadable):
+            if job.id is None:
+                continue
+            if owner == self.worker_id:
+                self._owners.forget(job.id)
+            else:
+                self._owners.remember(job.id, owner)
         return jobs
 
     def complete_job(
@@ -463,7 +418,7 @@ class FlowableExternalWorkerRestClient:
         def send() -> None:
             self._call(request, job_id)
 
-        carrier = _carrier.get()
+        carrier = current_carrier()
         if carrier is None:
             send()
         else:
@@ -477,7 +432,7 @@ class FlowableExternalWorkerRestClient:
         arguments.job_id(job_id)
         if worker_id:
             return arguments.worker_id(worker_id)
-        carrier = _carrier.get()
+        carrier = current_carrier()
         known = carrier.owner_of(job_id) if carrier is not None else None
         return known or self._owners.of(job_id) or self.worker_id
 
@@ -489,7 +444,7 @@ class FlowableExternalWorkerRestClient:
         except TransportFailure as failure:
             problem = failure.cause
         else:
-            if succeeded(response.status, response.headers):
+            if succeeded(request.operation, response.status, response.headers):
                 return response
             problem = codec.error(response, hint=_hint(response, job_id))
         try:

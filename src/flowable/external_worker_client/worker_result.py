@@ -198,6 +198,24 @@ class WorkerResultSuccess(WorkResult, WorkResultWithVariables):
         rest_client.complete_job(self._job_id, self._variables)
 
 
+class NothingReturned:
+    """What a handler that returns `None` decided: success without variables.
+
+    Sent as version 1 sent it, because people's mocks expect that very call.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+
+    def execute(self, rest_client: SettlingClient) -> None:
+        """Complete the job."""
+        rest_client.complete_job(self._job_id)
+
+    def __repr__(self) -> str:
+        """Say what was returned."""
+        return "None"
+
+
 class WorkerResultFailure(WorkResult):
     """The work failed: the engine offers the job again, or moves it to the dead letters when no retries are left."""
 

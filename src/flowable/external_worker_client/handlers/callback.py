@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError, shorten
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
-from flowable.external_worker_client.worker_result import Executable, SettlingClient, WorkerResultBuilder, WorkResult
+from flowable.external_worker_client.worker_result import Executable, NothingReturned, WorkerResultBuilder, WorkResult
 
 
 class UnknownOutcomeError(ExternalWorkerError, TypeError):
@@ -30,17 +30,6 @@ class UnknownOutcomeError(ExternalWorkerError, TypeError):
         return type(self), (self.returned,)
 
 
-class _Done:
-    """Success without variables, sent as version 1 sent it: people's mocks expect this very call."""
-
-    def __init__(self, job_id: str) -> None:
-        self._job_id = job_id
-
-    def execute(self, rest_client: SettlingClient) -> None:
-        """Complete the job."""
-        rest_client.complete_job(self._job_id)
-
-
 def check(callback: object) -> Callable[..., Any]:
     """Check a handler when it is subscribed.
 
@@ -52,7 +41,17 @@ def check(callback: object) -> Callable[..., Any]:
         raise InvalidArgumentError("callback_handler", callback, accepted)
     if inspect.iscoroutinefunction(getattr(callback, "__call__", None)):  # noqa: B004 - the method of an object
         raise InvalidArgumentError("callback_handler", callback, accepted)
-    return cast("Callable[..., Any]", callback)
+    handler = cast("Callable[..., Any]", callback)
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        # Of things written in C there is none to be had.
+        return handler
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise InvalidArgumentError("callback_handler", callback, f"{accepted}; {signature} cannot: {error}") from None
+    return handler
 
 
 def run(callback: Callable[..., Any], job: ExternalWorkerAcquireJobResponse) -> Executable:
@@ -64,7 +63,7 @@ def run(callback: Callable[..., Any], job: ExternalWorkerAcquireJobResponse) -> 
     """
     returned = callback(job, WorkerResultBuilder(job))
     if returned is None:
-        return _Done(job.id)
+        return NothingReturned(job.id)
     # The base class alone decides nothing.
     if callable(getattr(returned, "execute", None)) and type(returned) is not WorkResult:
         return cast("Executable", returned)

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 
-from flowable.external_worker_client.rest.operations import Effect
+from flowable.external_worker_client.rest.operations import Effect, Operation
 
 #: A server that asks for a longer pause than this is not believed.
 LONGEST_RETRY_AFTER = 300.0  # seconds
@@ -54,6 +54,9 @@ class Meaning(Enum):
     ENGINE_ERROR = "engine error"
     """The engine's own 500. Nearly always rolled back; in database crashes one in fifty was done all the same."""
 
+    FAULT = "fault"
+    """The session, its auth or one of its hooks raised what has nothing to do with HTTP: a mistake of the program's."""
+
     NOT_THE_ENGINE = "not the engine"
     """Something else answered: a login page, a gateway, another application, or the address is wrong."""
 
@@ -80,12 +83,12 @@ class Reading:
 DONE = Reading(Meaning.DONE)
 
 
-def succeeded(status: int, headers: Mapping[str, str]) -> bool:
-    """Say whether an answer is the engine's "done".
+def succeeded(operation: Operation, status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether an answer is the engine's "done": the very status that the operation promises.
 
-    Reads and acquires have their bodies read next; a settled job needs none. A page of HTML was somebody else.
+    Another 2xx, or a page of HTML, was somebody else: a gateway that wants a login, a queue before the engine.
     """
-    return HTTPStatus.OK <= status < _REDIRECTS and "html" not in headers.get("content-type", "").lower()
+    return status == operation.success and "html" not in headers.get("content-type", "").lower()
 
 
 def unanswered(*, sent: bool, text: str) -> Reading:
@@ -98,13 +101,18 @@ def unanswered(*, sent: bool, text: str) -> Reading:
     return Reading(Meaning.UNCLEAR if sent else Meaning.NOT_SENT, None, text, unclear=sent)
 
 
+def fault(text: str) -> Reading:
+    """Read a request that ended in an exception of the person's own: how far it got, nobody knows."""
+    return Reading(Meaning.FAULT, None, text, unclear=True)
+
+
 def unreadable(status: int, text: str) -> Reading:
     """Read an answer that promised success but whose body made no sense: the engine may have done it."""
     return Reading(Meaning.NOT_THE_ENGINE, status, text, unclear=True)
 
 
 def answered(
-    effect: Effect,
+    operation: Operation,
     status: int,
     headers: Mapping[str, str],
     category: str | None,
@@ -114,7 +122,7 @@ def answered(
     """Read an answer.
 
     Args:
-        effect: Of the operation that was asked for.
+        operation: What was asked for.
         status: HTTP status.
         headers: By lower-case name.
         category: The engine's `message`, or what stands in its place in another body.
@@ -123,7 +131,7 @@ def answered(
     """
     text = detail or category or ""
     pause = retry_after(headers.get("retry-after"), now)
-    if succeeded(status, headers):
+    if succeeded(operation, status, headers):
         return DONE
     if status in _TEMPORARY:
         return Reading(Meaning.OVERLOADED, status, text, unclear=status != _TOO_MANY, retry_after=pause)
@@ -133,7 +141,7 @@ def answered(
         # Whoever on the way said so will say so again.
         return Reading(Meaning.REFUSED, status, text or "the request is too large")
     if detail is not None:
-        return _engines_own(effect, status, category, detail)
+        return _engines_own(operation.effect, status, category, detail)
     # A page of HTML with 200, or any 5xx: behind it the engine may have done it. A login page (3xx, 401) came before.
     return Reading(Meaning.NOT_THE_ENGINE, status, text, unclear=status < _REDIRECTS or status >= _SERVER_ERRORS)
 

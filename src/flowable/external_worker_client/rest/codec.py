@@ -143,8 +143,11 @@ def decode_page(response: Response) -> ListResult[ExternalWorkerJobResponse]:
         jobs = [convert_to_external_worker_job_response(element) for element in cast("list[Any]", data)]
     except ValueError as problem:
         raise _unreadable(response, str(problem)) from problem
-    members = (page.get(name) for name in ("total", "start", "sort", "order", "size"))
-    return ListResult(jobs, *cast("tuple[int, int, str, str, int]", tuple(members)))
+    total = page.get("total")
+    if not isinstance(total, int):
+        raise _unreadable(response, f"a page of jobs was expected, but its total is {shorten(total)}")
+    members = (page.get(name) for name in ("start", "sort", "order", "size"))
+    return ListResult(jobs, total, *cast("tuple[int, str, str, int]", tuple(members)))
 
 
 def _encode_variable(variable: EngineRestVariable) -> dict[str, Any]:

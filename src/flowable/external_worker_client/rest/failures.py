@@ -5,21 +5,24 @@ Reads exceptions rather than answers, so that it works with whatever a person pu
 
 from __future__ import annotations
 
+from http.client import HTTPException
+
 from requests import HTTPError
+from urllib3.exceptions import HTTPError as HttpLibraryError
 
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException, UnreadableAnswerError
-from flowable.external_worker_client.rest.answers import Reading, answered, unanswered, unreadable
-from flowable.external_worker_client.rest.operations import Effect
+from flowable.external_worker_client.rest.answers import Reading, answered, fault, unanswered, unreadable
+from flowable.external_worker_client.rest.operations import Operation
 from flowable.external_worker_client.rest.requests_transport import failure_kind
 from flowable.external_worker_client.rest.transport import FailureKind
 
 
-def read(error: BaseException, effect: Effect, epoch: float) -> Reading:
+def read(error: BaseException, operation: Operation, epoch: float) -> Reading:
     """Say what came of a request that raised.
 
     Args:
         error: What it raised.
-        effect: Of the operation.
+        operation: What was asked for.
         epoch: The time in seconds since 1970, for answers that name a date to wait for.
     """
     if isinstance(error, UnreadableAnswerError):
@@ -29,7 +32,9 @@ def read(error: BaseException, effect: Effect, epoch: float) -> Reading:
         headers = {name.lower(): value for name, value in error.response.headers.items()}
         error = FlowableRestException(error.response.status_code, error.response.text, headers=headers)
     if isinstance(error, FlowableRestException):
-        return answered(effect, error.status_code, error.headers, error.engine_message, error.engine_error, epoch)
+        return answered(operation, error.status_code, error.headers, error.engine_message, error.engine_error, epoch)
+    if not isinstance(error, OSError | HttpLibraryError | HTTPException):
+        return fault(_text(error))
     return unanswered(sent=failure_kind(error) is FailureKind.UNCLEAR, text=_text(error))
 
 

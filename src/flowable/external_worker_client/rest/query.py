@@ -65,7 +65,7 @@ def pairs(
     Raises:
         InvalidArgumentError: A filter is unknown or of the wrong type, or a number is negative.
     """
-    query = [pair for name, value in filters.items() if value is not None for pair in _pair(name, value)]
+    query = [pair for name, value in filters.items() for pair in _pair(name, value)]
     if start is not None:
         query.append(("start", str(count(start, "start", minimum=0))))
     if size is not None:
@@ -80,6 +80,8 @@ def pairs(
 def _pair(name: str, value: object) -> list[tuple[str, str]]:
     if name not in JobFilters.__annotations__:
         raise InvalidArgumentError("filters", name, f"one of {', '.join(JobFilters.__annotations__)}")
+    if value is None:
+        return []
     if name in _FLAGS:
         if not isinstance(value, bool):
             raise InvalidArgumentError(name, value, "True or False")

@@ -10,6 +10,13 @@ from flowable.external_worker_client.rest.answers import Meaning, Reading
 _SHOWN = 300
 
 
+_SAID = {
+    Meaning.NOT_SENT: "no connection to the engine",
+    Meaning.FAULT: "the session, its auth or a hook of it raised",
+    Meaning.ENGINE_ERROR: "the engine reports an error of its own ({})",
+}
+
+
 def explain(reading: Reading) -> str:
     """Return one sentence on what came of a request, and what to look at when that is known."""
     return f"{_what(reading)}{_said(reading.text)}"
@@ -18,14 +25,12 @@ def explain(reading: Reading) -> str:
 def _what(reading: Reading) -> str:
     status = reading.status
     match reading.meaning:
-        case Meaning.NOT_SENT:
-            return "no connection to the engine"
+        case Meaning.NOT_SENT | Meaning.FAULT | Meaning.ENGINE_ERROR as meaning:
+            return _SAID[meaning].format(status)
         case Meaning.OVERLOADED if status == HTTPStatus.TOO_MANY_REQUESTS:
             return "the engine, or a gateway before it, wants fewer requests (429)"
         case Meaning.OVERLOADED | Meaning.UNCLEAR:
             return "no answer from the engine" if status is None else f"the engine is not available now ({status})"
-        case Meaning.ENGINE_ERROR:
-            return f"the engine reports an error of its own ({status})"
         case Meaning.NOT_THE_ENGINE:
             return _not_the_engine(status)
         case meaning:

@@ -70,6 +70,13 @@ def pause(retries: object, chance: float) -> float:
     return min(grown, LONGEST_PAUSE) * (1.0 + JITTER * (2.0 * chance - 1.0))
 
 
+def remaining(retries: object) -> str:
+    """Say what a failure leaves of a job's retries, for the log."""
+    if not isinstance(retries, int):
+        return "is offered again"
+    return f"has {retries - 1} retries left" if retries > 1 else "moves to the dead letters"
+
+
 def _trace(error: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(error))

@@ -16,8 +16,11 @@ DELIVERY_AFTER_LOCK = 300.0  # seconds
 #: And in any case for so long, however short the lock.
 SHORTEST_DELIVERY = 600.0  # seconds
 
-#: What a delivery gets once the subscription was told to stop.
+#: What a delivery gets at least once the subscription was told to stop without a time-out.
 DELIVERY_WHEN_STOPPING = 5.0  # seconds
+
+#: Of the time-out of a stop, so that the thread is over when whoever waits for it gives up.
+SHARE_OF_THE_GRACE = 0.9
 
 #: How long a job given back for want of lock time stays away: the engine hands out the lowest id first, and it would
 #: come straight back.
@@ -64,6 +67,22 @@ def may_release(*, left: float, retries: object) -> bool:
     would clear it. Never without retries: the report would send it to the dead letters.
     """
     return left > 0 and isinstance(retries, int) and retries >= 1
+
+
+def delivery_ends_when_stopping(*, told: float, grace: float | None, deadline: float) -> float:
+    """Return until when a result is delivered once the subscription was told to stop.
+
+    Args:
+        told: When it was told.
+        grace: How long whoever told it waits. `None`: as long as it takes.
+        deadline: End of the job's lock.
+
+    Returns:
+        Nearly the end of the grace; without one, the end of the lock, and in any case five seconds.
+    """
+    if grace is not None:
+        return told + SHARE_OF_THE_GRACE * grace
+    return max(deadline, told + DELIVERY_WHEN_STOPPING)
 
 
 def delivery_ends(*, started: float, deadline: float) -> float:

@@ -64,6 +64,6 @@ class Polling:
             failure: What came of it. A pause that the server asks for is kept.
             chance: A random number from 0 to 1.
         """
-        hopeless = failure.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED)
+        hopeless = failure.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         pause = (_SLOWLY if hopeless else _SHORTLY).pause(max(self.errors - 1, 0), chance)
         return pause if failure.retry_after is None else max(pause, failure.retry_after)

@@ -145,7 +145,7 @@ class Delivery:
 
     def again(self, reading: Reading, now: float, chance: float) -> Step:
         """Decide how long to wait before the next send, if there is time for one. Arguments as for `after`."""
-        scale = _SLOWLY if reading.meaning is Meaning.NOT_THE_ENGINE else _SHORTLY
+        scale = _SLOWLY if reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.FAULT) else _SHORTLY
         pause = scale.pause(self.sends - 1, chance)
         if reading.retry_after is not None:
             pause = max(pause, reading.retry_after)

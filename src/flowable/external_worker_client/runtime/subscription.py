@@ -8,7 +8,6 @@ goes wrong is logged, followed by a pause, and the next turn.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.rest import failures
 from flowable.external_worker_client.rest.answers import Meaning, unanswered
-from flowable.external_worker_client.rest.operations import Effect
+from flowable.external_worker_client.rest.operations import ACQUIRE
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.runtime import lifecycle
 from flowable.external_worker_client.runtime.clock import Clock
@@ -29,6 +28,7 @@ from flowable.external_worker_client.runtime.lifecycle import Lock
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.one_job import JobRunner
 from flowable.external_worker_client.runtime.polling import Polling
+from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.worker_result import Executable
 
 _log = Log(__name__)
@@ -81,7 +81,7 @@ class Consumer:
         run_handler: Callable[[Job], Executable],
         options: Options,
         next_owner: Callable[[], str | None],
-        stop: threading.Event,
+        stop: Stop,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
@@ -159,18 +159,19 @@ class Consumer:
         now = self._clock.now()
         self._failing_since = now if self._failing_since is None else self._failing_since
         self._polling = self._polling.failed()
-        reading = failures.read(error, Effect.ACQUIRES, time.time())
+        reading = failures.read(error, ACQUIRE, time.time())
         pause = self._polling.pause_after(reading, self._chance())
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
-        level = logging.ERROR if reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED) else logging.WARNING
+        lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         self._say(
-            level,
-            "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failed %d times in %.0f s)",
+            logging.ERROR if lasting else logging.WARNING,
+            "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failure %d in %.0f s)",
             self._options.topic,
             explain(reading),
             pause,
             self._polling.errors,
             now - self._failing_since,
+            error=error if reading.meaning is Meaning.FAULT else None,
         )
         return pause
 
@@ -178,7 +179,7 @@ class Consumer:
         if self._failing_since is not None:
             self._say(
                 logging.WARNING,
-                "Topic %r: the engine answers again, after %d failures in %.0f s",
+                "Topic %r: the engine answers again (failures: %d, in %.0f s)",
                 self._options.topic,
                 self._polling.errors,
                 self._clock.now() - self._failing_since,
@@ -234,7 +235,9 @@ class Consumer:
                 # An engine that does not answer would hold the stop up once for every job.
                 reachable = isinstance(error, FlowableRestException)
         topic = self._options.topic
-        self._say(logging.INFO, "Topic %r: gave %d jobs back unstarted: %s", topic, len(jobs) - len(kept), reason)
+        given = len(jobs) - len(kept)
+        if given:
+            self._say(logging.INFO, "Topic %r: jobs given back unstarted: %d, because %s", topic, given, reason)
         if kept:
             left = max(0.0, lock.deadline - self._clock.now())
             listed = ", ".join(kept)

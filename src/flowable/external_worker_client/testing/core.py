@@ -144,6 +144,19 @@ class Core:
             job.create_time = self.now
         self.tell("reset", job)
 
+    def expire_lock(self, job: Job, *, reset: bool) -> None:
+        """End the time of a job's lock, and of the instance lock that it brought; with `reset`, free the job too."""
+        if job.table != "external" or job.lock_owner is None:
+            return
+        over = self.now - 1
+        if job.exclusive and job.instance.lock_expiry == job.lock_expiry:
+            job.instance.lock_expiry = over
+        job.lock_expiry = over
+        if reset:
+            self._reset(job, over)
+        else:
+            self.reset_after(job, over)
+
     # ------------------------------------------------------------ jobs
 
     def add_job(self, task: Task, execution: Execution) -> Job:
@@ -292,8 +305,10 @@ class Core:
         """Make a definition known, in place of an earlier one with the same key and tenant."""
         kind = "bpmn" if isinstance(definition, Process) else "cmmn"
         earlier = self.deployed.get((kind, f"{tenant_id}\n{definition.key}"))
-        version = int(earlier.id.split(":")[1]) + 1 if earlier else 1
-        deployed = Deployed(definition, f"{definition.key}:{version}:{self.new_id()}", tenant_id)
+        version = earlier.version + 1 if earlier else 1
+        unique = self.new_id()
+        definition_id = f"{definition.key}:{version}:{unique}" if kind == "bpmn" else unique
+        deployed = Deployed(definition, definition_id, version, tenant_id)
         self.deployed[kind, f"{tenant_id}\n{definition.key}"] = deployed
         return deployed
 
@@ -333,7 +348,7 @@ class Core:
         deployed = self.find_definition("cmmn", key, tenant)
         if deployed is None:
             raise ContinuationError(f"No case definition found for key '{key}'")
-        self.start(deployed, {}, tenant_id=tenant, caller=caller)
+        caller.called = self.start(deployed, {}, tenant_id=tenant, caller=caller)
 
     def instance_ended(self, instance: Instance) -> None:
         """Take note that an instance has ended."""
@@ -341,7 +356,10 @@ class Core:
         self.tell_instance("ended", instance, instance.end or "")
 
     def delete(self, instance: Instance) -> None:
-        """Delete an instance that runs, with all its jobs."""
+        """Delete an instance that runs, with all its jobs and the cases that it waits for."""
+        for execution in instance.executions.values():
+            if execution.called is not None and execution.called.end is None:
+                self.delete(execution.called)
         for job in list(instance.jobs.values()):
             self.drop_job(job)
         instance.executions.clear()

@@ -127,7 +127,8 @@ def parse_date(text: str, *, strict: bool) -> int:
     Args:
         text: What was sent.
         strict: As 8.0 and later: exactly no or three fraction digits, and no zone means UTC. Otherwise any number of
-            digits, basic ISO forms too, but a time needs a zone.
+            digits, basic ISO forms too, but a time needs a zone; without a time, days and months beyond the end count
+            on: February 30 is March 1 or 2.
 
     Raises:
         WrongDateError: If it is none.
@@ -174,8 +175,12 @@ def _local(text: str, pattern: re.Pattern[str]) -> datetime:
     elif pattern is _INSTANT and (hour, minute, second) == (24, 0, 0):
         hour, days = 0, 1
     millis = int(((parts.get("fraction") or "") + "000")[:3])
+    year, month, number = int(parts["year"]), int(parts["month"]), int(parts["day"])
+    if pattern is _DATE and parts["zone"] is None:
+        carried, month = divmod(month - 1, 12)
+        year, month, number, days = year + carried, month + 1, 1, number - 1
     try:
-        day = date(int(parts["year"]), int(parts["month"]), int(parts["day"])) + timedelta(days=days)
+        day = date(year, month, number) + timedelta(days=days)
         return datetime.combine(day, time(hour, minute, second, millis * 1000))
     except (ValueError, OverflowError) as error:
         raise WrongDateError(text) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["LongOverflowError", "WrongDurationError", "as_nanos", "lock_millis", "parse_duration", "to_millis"]
@@ -34,6 +35,8 @@ class LongOverflowError(ArithmeticError):
         super().__init__("long overflow")
 
 
+# Workers ask for the same one again and again.
+@lru_cache(maxsize=256)
 def parse_duration(text: str) -> int:
     """Read a duration as `Duration.parse` does: days, hours, minutes and seconds, signs, any case.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +13,9 @@ from flowable.external_worker_client.testing.durations import as_nanos
 from flowable.external_worker_client.testing.faults import Faults
 from flowable.external_worker_client.testing.model import Definition, UserTask
 from flowable.external_worker_client.testing.operations import AcquireOrder, Operations
+from flowable.external_worker_client.testing.questions import Questions
 from flowable.external_worker_client.testing.releases import Release, release_profile
+from flowable.external_worker_client.testing.sent import Requests
 from flowable.external_worker_client.testing.variables import Value, from_python
 from flowable.external_worker_client.testing.views import (
     Event,
@@ -23,6 +24,8 @@ from flowable.external_worker_client.testing.views import (
     view_instance,
     view_job,
 )
+from flowable.external_worker_client.testing.watch import Watch
+from flowable.external_worker_client.testing.working import EngineClock, Working
 
 if TYPE_CHECKING:
     from flowable.external_worker_client.testing.instances import Execution, Instance
@@ -33,7 +36,7 @@ __all__ = ["EmbeddedEngine"]
 _Found = TypeVar("_Found")
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Questions):
     """A Flowable engine in memory, as far as external workers can tell the difference.
 
     It holds processes and cases described in Python, makes external jobs, and answers the external job API as the real
@@ -69,6 +72,7 @@ class EmbeddedEngine:
     Attributes:
         faults: What goes wrong with the next requests over HTTP.
         release: The profile of the release.
+        requests: What workers sent; `sent` reads it.
 
     Raises:
         ValueError: If the release is unknown, an interval is not positive, or started_at has no time zone.
@@ -94,10 +98,11 @@ class EmbeddedEngine:
             raise ValueError(f"started_at: {started_at!r} has no time zone; give one, such as datetime.UTC")
         self.release = release_profile(release)
         self.faults = Faults()
+        self.requests = Requests(keep_events)
         self._changed = threading.Condition(threading.RLock())
         self._core = Core(
             release=self.release,
-            clock=RealClock() if clock is None else clock,
+            clock=EngineClock(RealClock() if clock is None else clock, lambda: self.faults.clock_skew),
             started_at=datetime.now(UTC) if started_at is None else started_at,
             reset_interval=max(1, round(reset_interval * 1000)),
             async_executor=async_executor,
@@ -106,8 +111,9 @@ class EmbeddedEngine:
             keep_events=keep_events,
         )
         self._operations = Operations(self._core)
+        self._clock = clock
         self._watchers = 0
-        self._session = _Session(self._changed, self._core, self._operations, self._wake)
+        self._session = Working(self._changed, self._core, self._operations, self._wake)
         for definition in definitions:
             self.deploy(definition)
 
@@ -312,6 +318,25 @@ class EmbeddedEngine:
             self._core.run_continuation(_find(self._core.continuations, job_id, "continuation"))
             self._wake()
 
+    def expire_lock(self, job_id: str, *, reset: bool = True) -> None:
+        """End the time of a job's lock now, whatever the clock says. An unlocked job is left alone.
+
+        Args:
+            job_id: The job.
+            reset: Whether the engine also looks for expired locks now, and frees the job. Otherwise it does so when it
+                would next look.
+
+        Raises:
+            LookupError: If there is no external job with this id.
+        """
+        with self._changed:
+            self._core.tick()
+            job = self._core.store.get(job_id)
+            if job is None:
+                raise LookupError(f"{job_id!r} is no external job of this engine")
+            self._core.expire_lock(job, reset=reset)
+            self._wake()
+
     # ------------------------------------------------------------ look
 
     def instance(self, instance_id: str) -> InstanceView:
@@ -386,16 +411,17 @@ class EmbeddedEngine:
         return stop
 
     def wait_until(self, condition: Callable[[EmbeddedEngine], bool], timeout: float = 10.0) -> None:
-        """Wait until something holds.
+        """Wait until something holds. Meanwhile a `JumpingClock` moves on whenever all its threads wait.
 
         Args:
             condition: Asked after every change, with this engine.
             timeout: In real seconds.
 
         Raises:
-            TimeoutError: If it does not hold by then.
+            NotInTimeError: If it does not hold by then, or nothing can happen any more; an AssertionError and a
+                TimeoutError. The text says where the instances stand.
         """
-        deadline = time.monotonic() + timeout
+        watch = Watch(self._core, self.faults, self.requests, self._clock, timeout)
         with self._changed:
             self._watchers += 1
             try:
@@ -403,21 +429,18 @@ class EmbeddedEngine:
                     self._core.tick()
                     if condition(self):
                         return
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        raise TimeoutError(f"the condition did not hold within {timeout:g} s; {self._state()}")
-                    self._changed.wait(min(left, self._pause()))
+                    self._changed.wait(watch.pause())
             finally:
                 self._watchers -= 1
 
     def wait_for_end(self, *instance_ids: str, timeout: float = 10.0) -> list[InstanceView]:
-        """Wait until instances have ended, and return them. Raises TimeoutError after so many real seconds."""
+        """Wait until instances have ended, and return them. Raises and waits as `wait_until` does."""
         self.wait_until(lambda engine: all(engine.instance(one).ended for one in instance_ids), timeout)
         return [self.instance(one) for one in instance_ids]
 
     # ------------------------------------------------------------ for the doors
 
-    def working(self) -> _Session:
+    def working(self) -> Working:
         """Return a context in which due work has been done, the engine is locked, and operations can be called."""
         return self._session
 
@@ -431,16 +454,6 @@ class EmbeddedEngine:
     def _wake(self) -> None:
         if self._watchers:
             self._changed.notify_all()
-
-    def _pause(self) -> float:
-        """Return for how long nothing is going to happen by itself, in seconds, as far as is known."""
-        due = self._core.next_due
-        return 0.02 if due is None else min(0.02, max(0.001, (due - self._core.now) / 1000))
-
-    def _state(self) -> str:
-        core = self._core
-        running = sum(instance.end is None for instance in core.instances.values())
-        return f"{running} instances run, {len(core.store)} external jobs, {len(core.dead_letters)} dead letters"
 
     def _instance(self, instance_id: str) -> Instance:
         return _find(self._core.instances, instance_id, "instance")
@@ -466,30 +479,3 @@ def _find(table: Mapping[str, _Found], key: str, what: str) -> _Found:
     if found is None:
         raise LookupError(f"{key!r} is no {what} of this engine")
     return found
-
-
-class _Session:
-    """Holds the engine's lock. Faster than a generator, and on the path of every request."""
-
-    __slots__ = ("_changed", "_core", "_operations", "_wake")
-
-    def __init__(
-        self, changed: threading.Condition, core: Core, operations: Operations, wake: Callable[[], None]
-    ) -> None:
-        self._changed = changed
-        self._core = core
-        self._operations = operations
-        self._wake = wake
-
-    def __enter__(self) -> Operations:
-        self._changed.acquire()
-        try:
-            self._core.tick()
-        except BaseException:
-            self._changed.release()
-            raise
-        return self._operations
-
-    def __exit__(self, *_error: object) -> None:
-        self._wake()
-        self._changed.release()

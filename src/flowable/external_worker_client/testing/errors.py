@@ -6,9 +6,9 @@ writes. The texts are the engine's, to the letter: workers and people's tests lo
 
 from __future__ import annotations
 
-__all__ = ["EngineError", "bad_request", "forbidden", "internal_error", "not_found"]
+__all__ = ["EngineError", "bad_request", "conflict", "forbidden", "internal_error", "not_found"]
 
-_MESSAGES = {400: "Bad request", 403: "Forbidden", 404: "Not found", 500: "Internal server error"}
+_MESSAGES = {400: "Bad request", 403: "Forbidden", 404: "Not found", 409: "Conflict", 500: "Internal server error"}
 
 
 class EngineError(Exception):
@@ -49,6 +49,11 @@ def forbidden(detail: str) -> EngineError:
 def not_found(detail: str) -> EngineError:
     """Return the refusal of an id that is not in the table: 404."""
     return EngineError(404, detail)
+
+
+def conflict(detail: str) -> EngineError:
+    """Return the refusal of what is as wanted already: 409."""
+    return EngineError(409, detail)
 
 
 def internal_error(detail: str | None) -> EngineError:

@@ -7,15 +7,16 @@ the engine itself knows nothing about it.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from flowable.external_worker_client.testing.jackson import to_json
 
-__all__ = ["OPERATIONS", "Fault", "Faults", "Operation"]
+__all__ = ["OPERATIONS", "Fault", "FaultPlan", "Faults", "Operation", "as_body"]
 
 Operation: TypeAlias = Literal[
     "acquire", "complete", "bpmn_error", "cmmn_terminate", "fail", "unacquire", "unacquire_all", "list", "get", "any"
@@ -61,34 +62,54 @@ class Fault:
     delay: float = 0.0
     ending: Literal["answer", "drop", "hang", "cut"] = "answer"
     share: float = 1.0
+    lock: Literal["kept", "expired", "reset"] = "kept"
+
+
+class _Shared(Protocol):
+    """What a plan needs to know of a fault."""
+
+    @property
+    def operation(self) -> str:
+        """Which requests it is for."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """The chance for each of them."""
+        ...
+
+
+_F = TypeVar("_F", bound=_Shared)
 
 
 @dataclass(slots=True)
-class _Planned:
-    fault: Fault
+class _Planned(Generic[_F]):
+    fault: _F
     times: int | None
 
 
-@dataclass(slots=True)
-class Faults:
-    """The faults of an engine: `engine.faults`. Safe to use from any thread.
+class FaultPlan(Generic[_F]):
+    """Faults that wait for their requests. Safe to use from any thread.
 
-    Every method plans one fault for the next requests of an operation; earlier ones go first, and each request has one
-    fault at most.
+    Earlier ones go first, and each request has one fault at most.
 
-    Attributes:
+    Args:
         seed: Of the dice for faults that happen to a share of the requests.
     """
 
-    seed: int = 0
-    _planned: list[_Planned] = field(default_factory=list["_Planned"])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _dice: random.Random = field(init=False)
+    #: What faults can be planned for.
+    _operations: tuple[str, ...] = OPERATIONS
 
-    def __post_init__(self) -> None:
-        self._dice = random.Random(self.seed)  # noqa: S311 - to be repeatable is the point
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self._planned: list[_Planned[_F]] = []
+        self._lock = threading.Lock()
+        self._dice = random.Random(seed)  # noqa: S311 - to be repeatable is the point
 
-    def add(self, fault: Fault, *, times: int | None = 1) -> None:
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self.pending} planned>"
+
+    def add(self, fault: _F, *, times: int | None = 1) -> None:
         """Plan any fault.
 
         Args:
@@ -98,14 +119,57 @@ class Faults:
         Raises:
             ValueError: If the operation is unknown, times is below 1, or share is not between 0 and 1.
         """
-        if fault.operation not in OPERATIONS:
-            raise ValueError(f"operation: {fault.operation!r} is not known; accepted are {', '.join(OPERATIONS)}")
+        if fault.operation not in self._operations:
+            raise ValueError(f"operation: {fault.operation!r} is not known; accepted are {', '.join(self._operations)}")
         if times is not None and times < 1:
             raise ValueError(f"times: {times!r} is not accepted; 1 or more, or None until cleared")
         if not 0 < fault.share <= 1:
             raise ValueError(f"share: {fault.share!r} is not accepted; above 0 and at most 1")
         with self._lock:
             self._planned.append(_Planned(fault, times))
+
+    def clear(self) -> None:
+        """Forget all that is planned."""
+        with self._lock:
+            self._planned.clear()
+
+    @property
+    def pending(self) -> int:
+        """How many faults are planned and not used up."""
+        return len(self._planned)
+
+    def take(self, operation: str) -> _F | None:
+        """Return what happens to a request now, None for nothing. For whoever answers it."""
+        if not self._planned:
+            return None
+        with self._lock:
+            for planned in self._planned:
+                fault = planned.fault
+                if fault.operation not in {operation, "any"}:
+                    continue
+                if fault.share < 1 and self._dice.random() >= fault.share:
+                    continue
+                if planned.times is not None:
+                    planned.times -= 1
+                    if planned.times == 0:
+                        self._planned.remove(planned)
+                return fault
+        return None
+
+
+class Faults(FaultPlan[Fault]):
+    """The faults of an engine: `engine.faults`. Safe to use from any thread.
+
+    Every method plans one fault for the next requests of an operation; earlier ones go first, and each request has one
+    fault at most.
+
+    Args:
+        seed: Of the dice for faults that happen to a share of the requests.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self._clock_skew = 0.0
 
     def next(
         self,
@@ -129,7 +193,7 @@ class Faults:
             times: How often; None goes on until `clear`.
             share: The chance for each request.
         """
-        sent, content_type = _as_body(body)
+        sent, content_type = as_body(body)
         given = dict(headers or {})
         if sent and "content-type" not in {name.lower() for name in given}:
             given["Content-Type"] = content_type
@@ -179,36 +243,49 @@ class Faults:
         """Do what is asked for, send half of the answer's body, and close the connection."""
         self.add(Fault(operation=operation, ending="cut"), times=times)
 
-    def clear(self) -> None:
-        """Forget all that is planned."""
-        with self._lock:
-            self._planned.clear()
+    def expired_lock(
+        self, operation: Operation, *, reset: bool = True, times: int | None = 1, share: float = 1.0
+    ) -> None:
+        """Let the lock of a job run out, whatever the clock says.
+
+        For an operation on a job: when the request arrives, just before it is looked at. For an acquire: right after
+        it, so that the worker is told of a lock that it does not have any more. Other operations are not touched.
+
+        Args:
+            operation: To which requests.
+            reset: True frees the job too, as the engine does at its next look for expired locks: the old owner is
+                refused, with 403 or, where the reset renews the job's id, 404. False only ends the time of the lock:
+                the owner may still finish the job until the engine has looked.
+            times: How often; None goes on until `clear`.
+            share: The chance for each request.
+        """
+        self.add(Fault(operation=operation, lock="reset" if reset else "expired", share=share), times=times)
+
+    def skew_clock(self, seconds: float) -> None:
+        """Set the engine's clock, as an administrator would, to be so many seconds ahead of everybody else's.
+
+        Every time that the engine tells or compares is shifted from now on. Times that it told before stay as they
+        are: a lock of five minutes is over at once when the clock is set ten minutes ahead, and lasts a quarter of an
+        hour when it is set ten minutes back. Set it before the first job for a clock that has always been wrong.
+
+        Args:
+            seconds: Compared with the clock that the engine was given, not with an earlier skew; negative for behind.
+
+        Raises:
+            ValueError: If it is not a finite number.
+        """
+        if not math.isfinite(seconds):
+            raise ValueError(f"seconds: {seconds!r} is not accepted; a finite number, negative for behind")
+        self._clock_skew = seconds
 
     @property
-    def pending(self) -> int:
-        """How many faults are planned and not used up."""
-        return len(self._planned)
-
-    def take(self, operation: Operation) -> Fault | None:
-        """Return what happens to a request now, None for nothing. For the doors."""
-        if not self._planned:
-            return None
-        with self._lock:
-            for planned in self._planned:
-                fault = planned.fault
-                if fault.operation not in {operation, "any"}:
-                    continue
-                if fault.share < 1 and self._dice.random() >= fault.share:
-                    continue
-                if planned.times is not None:
-                    planned.times -= 1
-                    if planned.times == 0:
-                        self._planned.remove(planned)
-                return fault
-        return None
+    def clock_skew(self) -> float:
+        """By how many seconds the engine's clock is ahead of everybody else's; negative if it is behind."""
+        return self._clock_skew
 
 
-def _as_body(body: object) -> tuple[bytes, str]:
+def as_body(body: object) -> tuple[bytes, str]:
+    """Return what is sent as a body, and its content type."""
     if isinstance(body, bytes | bytearray):
         return bytes(body), "application/octet-stream"
     if isinstance(body, str):

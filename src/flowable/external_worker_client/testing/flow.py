@@ -234,7 +234,6 @@ class Flow:
         del instance.executions[execution.id]
         parent = execution.parent
         if end != "end":
-            instance.path.append(end)
             instance.end = end
         if parent is None:
             self._end(instance)
@@ -276,7 +275,7 @@ class Flow:
                 return
             result = step.function(_as_python(execution))
         except ExpressionError as error:
-            raise ContinuationError(self._placed(str(error), execution, step.id)) from error
+            raise ContinuationError(self.placed(str(error), execution, step.id)) from error
         except Exception as error:
             raise ContinuationError(str(error) or type(error).__name__) from error
         if result:
@@ -294,9 +293,10 @@ class Flow:
         try:
             return evaluate(condition, execution.visible()).value is True
         except ExpressionError as error:
-            raise ContinuationError(self._placed(str(error), execution, element)) from error
+            raise ContinuationError(self.placed(str(error), execution, element)) from error
 
-    def _placed(self, text: str, execution: Execution, element: str) -> str:
+    def placed(self, text: str, execution: Execution, element: str) -> str:
+        """Return a text about an expression with the place where it stands, on the releases that say so."""
         if not self._place_in_texts:
             return text
         instance = execution.instance

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import json
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -49,10 +50,12 @@ _FINISHES: Final[dict[str, Operation]] = {
     "cmmnTerminate": "cmmn_terminate",
     "fail": "fail",
 }
-_REFUSED_BY_CONTAINER: Final = re.compile(r"%2f|%5c", re.IGNORECASE)
-_REFUSED_BY_FIREWALL: Final = re.compile(r";|%3b|%25|//", re.IGNORECASE)
+#: Encoded slashes and zeros, what is no encoding at all, and characters that a path may hold only encoded.
+_REFUSED_BY_CONTAINER: Final = re.compile(r"""%(?:2f|5c|00|(?![0-9a-f]{2}))|[^!-~]|["#<>\\^`{|}]""", re.IGNORECASE)
+#: What could hide where a path leads: parameters, double encodings and slashes, dots that are encoded or a whole part.
+_REFUSED_BY_FIREWALL: Final = re.compile(r";|%3b|%25|%2e|//|/\.{1,2}(?:/|$)", re.IGNORECASE)
 _JSON_TYPE: Final = re.compile(r"application/(?:json|[^;]*\+json)\s*(?:;.*)?", re.IGNORECASE)
-_ACCEPTED: Final = frozenset({"*/*", "application/*", "application/json", ""})
+_ACCEPTED: Final = frozenset({"*/*", "application/*", "application/*+json", "application/json", ""})
 
 
 class Door:
@@ -96,15 +99,45 @@ class Door:
         if path.startswith("http"):
             path = urlsplit(path).path
         operation = self._operation(method, path)
+        if operation is None:
+            return self._handle(method, path, query, headers, body, None)
+        noted = self.engine.requests.note(operation, path, body)
+        answer = self._handle(method, path, query, headers, body, operation)
+        if answer.ending in {"answer", "cut"}:
+            noted.status = answer.status
+        return answer
+
+    def _handle(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        operation: Operation | None,
+    ) -> Answer:
+        """Answer a request, with the fault that is planned for it."""
         fault = self.engine.faults.take(operation) if operation is not None else None
         if fault is not None and not fault.carried_out:
             return _with_connection(_faulty(fault, None), headers)
+        if fault is not None and fault.lock != "kept" and operation != "acquire":
+            self._end_locks(fault, [unquote(part) for part in path.split("/")])
         answer = self._answer(method, path, query, headers, body, operation)
         if fault is not None:
+            if fault.lock != "kept" and operation == "acquire" and answer.status == 200:  # noqa: PLR2004 - it went well
+                self._end_locks(fault, [job["id"] for job in json.loads(answer.body)])
             answer = _faulty(fault, answer)
         if method == "HEAD":
             answer = Answer(answer.status, answer.headers, b"", answer.delay, answer.ending)
         return _with_connection(answer, headers)
+
+    def _end_locks(self, fault: Fault, job_ids: list[str]) -> None:
+        """Let the locks of jobs run out; what is no id of a job is passed over."""
+        with self.engine.working():
+            for job_id in job_ids:
+                job = self.engine.core.store.get(job_id)
+                if job is not None:
+                    self.engine.core.expire_lock(job, reset=fault.lock == "reset")
 
     def _operation(self, method: str, path: str) -> Operation | None:  # noqa: PLR0911 - a table would hide the shapes
         """Return the operation of the external job API that a request is, None if it is another."""
@@ -179,8 +212,7 @@ class Door:
         """Carry out an operation of the external job API."""
         accept = headers.get("accept", "")
         if not _accepts_json(accept):
-            # A type without a slash is none, and fails.
-            return empty_answer(406 if all("/" in part for part in accept.split(",")) else 500)
+            return self._unacceptable(accept)
         if operation == "list":
             return self._jobs.list_jobs(operations, _parameters(query), base)
         # …/jobs/{id} and …/jobs/{id}/complete: the id is the third or the fourth part below the API.
@@ -228,8 +260,18 @@ class Door:
             raise internal_error(self._release.unknown_path_text.format(method=method, path=path))
         return generic_answer(404, path, self.engine.core.now)
 
+    def _unacceptable(self, accept: str) -> Answer:
+        """Answer who does not take JSON."""
+        kinds = accept.split(",")
+        if any(_JSON_TYPE.fullmatch(kind.strip()) for kind in kinds):
+            # Somebody's own kind of JSON is not what there is, but will do for saying so.
+            what = "Could not find acceptable" if self._release.short_refusals else "No acceptable"
+            raise internal_error(f"{what} representation")
+        # A type without a slash is none, and fails.
+        return empty_answer(406 if all("/" in kind for kind in kinds) else 500)
+
     def _check_content_type(self, content_type: str | None, body: bytes) -> None:
-        if content_type is not None and _JSON_TYPE.fullmatch(content_type):
+        if content_type == "application/json" or (content_type is not None and _JSON_TYPE.fullmatch(content_type)):
             return
         if content_type is None:
             if not body:

@@ -18,12 +18,14 @@ class Deployed:
     """A definition that instances can be started of.
 
     Attributes:
-        id: The definition's id, as jobs show it.
+        id: The definition's id, as jobs show it: with key and version for a process, nothing but a UUID for a case.
+        version: Counts the definitions of this key and tenant, from 1.
         tenant_id: Empty for none.
     """
 
     definition: Process | Case
     id: str
+    version: int
     tenant_id: str
 
 
@@ -37,6 +39,7 @@ class Execution:
         running: How many executions this one waits for.
         local: Variables that only this execution and those below it see. None if it has none.
         task: The open task of a person.
+        called: The last case that this execution has started, and waits for until it has ended.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Execution:
     running: int = 0
     local: dict[str, Value] | None = None
     task: UserTask | None = None
+    called: Instance | None = None
 
     def visible(self) -> dict[str, Value]:
         """Return the variables that can be seen from here; the nearest of the same name."""

@@ -9,7 +9,6 @@ of Jackson and is only approximated.
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
@@ -185,11 +184,11 @@ class Reader:
         raise self._wrong_type("java.lang.String", value)
 
     def count(self, body: dict[str, Any], member: str, default: int) -> int:
-        """Read a whole number. Missing is the default; null and empty text are 0, fractions are cut."""
+        """Read a whole number. Missing is the default; null and blank text are 0, fractions are cut."""
         value = body.get(member, default)
         if type(value) is int and _INT_MIN <= value <= _INT_MAX:
             return value
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not value.strip()):
             if value is None and self._release.null_counts_refused:
                 what = "Cannot map `null` into type `int` (set DeserializationConfig.DeserializationFeature."
                 raise self.refusal(
@@ -276,7 +275,8 @@ class Reader:
         if isinstance(value, bool):
             raise self._wrong_type(java, value)
         if isinstance(value, int | float):
-            if not (isinstance(value, float) and not math.isfinite(value)) and _INT_MIN <= int(value) <= _INT_MAX:
+            # Compared before it is cut: half a one above the greatest is too much.
+            if _INT_MIN <= value <= _INT_MAX:
                 return int(value)
             what = f"Numeric value ({value}) out of range of int (-2147483648 - 2147483647)"
             raise self.refusal(what, "JsonMappingException")

@@ -107,8 +107,11 @@ class JobApi:
 
     def unacquire(self, operations: Operations, job_id: str, body: bytes) -> Answer:
         """`POST /unacquire/jobs/{id}`."""
-        asked = self._unacquire.read(body)
-        operations.unacquire(job_id, self._unacquire.text(asked, "workerId"))
+        reader = self._unacquire
+        asked = reader.read(body)
+        # The tenant plays no part here, but it is read, and has to be text.
+        reader.text(asked, "tenantId")
+        operations.unacquire(job_id, reader.text(asked, "workerId"))
         return _NO_CONTENT
 
     def unacquire_all(self, operations: Operations, body: bytes) -> Answer:

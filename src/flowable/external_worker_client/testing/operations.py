@@ -134,9 +134,7 @@ class Operations:
                 try:
                     values[parameter.target] = evaluate(parameter.expression, visible)
                 except ExpressionError as error:
-                    execution = job.execution
-                    where = f"Execution[ id '{execution.id}' ] - definition '{job.instance.deployed.id}'"
-                    raise internal_error(f"{error} with {where} - activity '{task.id}'") from None
+                    raise internal_error(self._core.flow.placed(str(error), job.execution, task.id)) from None
             return values
         return visible if task.include_variables else {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flowable.external_worker_client.testing.answers import Answer, empty_answer, json_answer, text_answer
 from flowable.external_worker_client.testing.dates import job_date_text
-from flowable.external_worker_client.testing.errors import EngineError, bad_request, not_found
+from flowable.external_worker_client.testing.errors import EngineError, bad_request, conflict, not_found
 from flowable.external_worker_client.testing.flow import ContinuationError
 from flowable.external_worker_client.testing.jackson import Reader
 from flowable.external_worker_client.testing.variables import read_variables, write_variable
@@ -94,6 +94,10 @@ class ProcessApi:
                 action = self._reader.text(self._reader.read(body), "action")
                 if action not in {"suspend", "activate"}:
                     raise bad_request(f"Invalid action: '{action}'.")
+                if instance.suspended == (action == "suspend"):
+                    kind = "Process" if scope == "bpmn" else "Case"
+                    state = "suspended" if instance.suspended else "active"
+                    raise conflict(f"{kind} instance with id '{instance_id}' is already {state}.")
                 (core.suspend if action == "suspend" else core.activate)(instance)
                 return json_answer(self._write_instance(instance, base))
             case "GET", [instance_id, "variables"]:

@@ -36,7 +36,8 @@ class Release:
         firewall_status: What `;`, `%25`, `%3B` and `//` in a path are answered with: 401 even with good credentials,
             or 500.
         nested_exception_texts: Texts of JSON errors go on with `; nested exception is …`.
-        short_refusals: "Request method 'GET' not supported" rather than "… is not supported".
+        short_refusals: "Request method 'GET' not supported" rather than "… is not supported", and "Could not find
+            acceptable representation" rather than "No acceptable representation".
         json_limits: The JSON reader refuses strings over 20,000,000 characters and numbers over 1,000 digits.
         null_counts_refused: Null for a whole number is refused instead of read as 0.
         management_shows_handler: Jobs of the management API have `handlerType`, `lockOwner`, `lockExpirationTime`, and
