@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -463,12 +464,16 @@ def test_a_failing_in_parameter_poisons_the_topic(clock: MovingClock) -> None:
         "bad", Task("work", "t", exclusive=False, in_parameters=[InParameter("x", expression="${missing.y}")])
     )
     engine = EmbeddedEngine(bad, ONE, clock=clock)
-    engine.start("bad")
+    instance = engine.start("bad")
+    [job] = engine.jobs()
+    definition = engine.core.deployed["bpmn", "\nbad"].id
     engine.start("one")
+    text = (
+        f"Unknown property used in expression: ${{missing.y}} with Execution[ id '{job.execution_id}' ] - "
+        f"definition '{definition}' - activity 'work' - parent '{instance}'"
+    )
     for _ in range(2):
-        status, text = refusal(engine.acquire, "t", number_of_tasks=2)
-        assert status == 500
-        assert str(text).startswith("Unknown property used in expression: ${missing.y}")
+        assert refusal(engine.acquire, "t", number_of_tasks=2) == (500, text)
     assert [job.lock_owner for job in engine.jobs()] == [None, None]
 
 
@@ -570,6 +575,29 @@ def test_deleting_reaches_suspended_and_finished_jobs(engine: EmbeddedEngine) ->
     assert [view.end for view in engine.instances()] == ["deleted", "deleted"]
 
 
+def test_a_deleted_instance_takes_its_case_with_it(clock: MovingClock) -> None:
+    """A case that it waits for is deleted, with its jobs; one that it started before, and others, stay as they are."""
+    process = Process("p", StartCase("first", "case"), StartCase("second", "case"))
+    engine = EmbeddedEngine(process, Case("case", Task("work", "t")), clock=clock)
+    doomed, other = engine.start("p"), engine.start("p")
+    [before, *_] = engine.acquire("t", worker_id="w")
+    engine.complete(before.id, "w")
+    clock.advance(1)
+    after, kept = sorted(engine.jobs(), key=lambda job: job.id, reverse=True)
+    engine.acquire("t", worker_id="w", number_of_tasks=2)
+    engine.delete(doomed)
+    assert refusal(engine.complete, after.id, "w")[0] == 404
+    assert [job.id for job in engine.jobs()] == [kept.id]
+    ends = {view.id: view.end for view in engine.instances()}
+    assert ends == {
+        doomed: "deleted",
+        other: None,
+        before.instance_id: "end",
+        after.instance_id: "deleted",
+        kept.instance_id: None,
+    }
+
+
 def test_a_continuation_can_be_run_by_hand(clock: MovingClock) -> None:
     """An engine without an executor goes on when it is told to; a failed attempt counts."""
     engine = EmbeddedEngine(ONE, clock=clock, async_executor=False)
@@ -592,6 +620,24 @@ def test_a_case_that_is_missing_fails_the_step(clock: MovingClock) -> None:
     engine = EmbeddedEngine(Process("p", StartCase("sub", "case")), clock=clock)
     with pytest.raises(ContinuationError, match="No case definition found for key 'case'"):
         engine.start("p")
+
+
+def test_a_case_is_not_left_behind_by_what_fails_after_it(clock: MovingClock) -> None:
+    """Whether an instance starts or goes on: the case that was started on the way has never been."""
+
+    def fails(_: dict[str, Any]) -> None:
+        raise ValueError("no")
+
+    both = Parallel(StartCase("sub", "case"), Call("fails", fails))
+    processes = Process("at-once", both), Process("later", Task("work", "t"), both)
+    engine = EmbeddedEngine(*processes, Case("case", Task("inner", "t2")), clock=clock)
+    with pytest.raises(ContinuationError, match="no"):
+        engine.start("at-once")
+    instance = engine.start("later")
+    engine.complete(engine.acquire("t", worker_id="w")[0].id, "w")
+    clock.advance(60)
+    assert (engine.jobs(), [view.id for view in engine.instances()]) == ([], [instance])
+    assert [(dead.topic, dead.exception_message) for dead in engine.dead_letters()] == [("t", "no")]
 
 
 def test_a_condition_that_fails_fails_the_continuation(clock: MovingClock) -> None:
@@ -732,6 +778,11 @@ def test_a_new_version_is_used_for_new_instances(engine: EmbeddedEngine) -> None
     """Deploying a key again counts its version up."""
     again = engine.deploy(Process("one", Task("other", "t9")))
     assert again.startswith("one:2:")
+    assert engine.deploy(Process("one", Task("other", "t9")), tenant_id="a").startswith("one:1:")
+    case = Case("case", Task("work", "t"))
+    ids = [engine.deploy(case), engine.deploy(case)]
+    assert [str(UUID(found)) for found in ids] == ids, "the id of a case is nothing but a UUID"
+    assert [engine.core.deployed["cmmn", "\ncase"].version, engine.core.deployed["bpmn", "\none"].version] == [2, 2]
     engine.start("one")
     assert [job.topic for job in engine.jobs()] == ["t9"]
 

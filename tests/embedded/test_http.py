@@ -163,6 +163,63 @@ def test_suspension_over_http(client: Client) -> None:
     assert client.send("GET", path)[0] == 404
 
 
+@pytest.mark.parametrize(("key", "kind"), [("one", "process"), ("case", "case")])
+def test_suspending_twice_is_a_conflict(key: str, kind: str, client: Client) -> None:
+    """As is activating what is active; nothing changes."""
+    api = f"{SERVICE}/runtime" if kind == "process" else "/flowable-rest/cmmn-api/cmmn-runtime"
+    path = f"{api}/{kind}-instances/{(instance := client.engine.start(key))}"
+    for action, state in (("activate", "active"), ("suspend", "suspended")):
+        if action == "suspend":
+            assert client.send("PUT", path, {"action": "suspend"})[0] == 200
+        text = f"{kind.capitalize()} instance with id '{instance}' is already {state}."
+        assert client.send("PUT", path, {"action": action}) == (409, {"message": "Conflict", "exception": text})
+        assert client.engine.instance(instance).suspended is (state == "suspended")
+
+
+@pytest.mark.parametrize("path", ["", "/{}"])
+def test_the_tenant_of_a_release_has_to_be_text(path: str, client: Client) -> None:
+    """For one job, where it plays no part, as for all; nothing is given back otherwise."""
+    client.engine.start("one")
+    [job] = client.acquire()
+    target = f"{API}/unacquire/jobs{path.format(job['id'])}"
+    status, body = client.send("POST", target, {"workerId": "W1", "tenantId": []})
+    assert (status, body["exception"].partition(":")[0]) == (400, "JSON parse error")
+    assert client.engine.job(job["id"]).lock_owner == "W1"
+    assert client.send("POST", target, {"workerId": "W1", "tenantId": ""}) == (204, "")
+    assert client.engine.job(job["id"]).lock_owner is None
+
+
+def test_a_tenant_guards_a_release_of_all(client: Client) -> None:
+    """All jobs of the worker have to be of the tenant that is named; those of others do not count."""
+    client.engine.start("one", tenant_id="a")
+    client.engine.start("one", tenant_id="b")
+    [first], [second] = client.acquire(), client.acquire(workerId="W2")
+    target = f"{API}/unacquire/jobs"
+    text = "provided worker id has external worker jobs from different tenant."
+    refused = client.send("POST", target, {"workerId": "W1", "tenantId": "b"})
+    assert refused == (400, {"message": "Bad request", "exception": text})
+    assert [client.engine.job(job["id"]).lock_owner for job in (first, second)] == ["W1", "W2"]
+    assert client.send("POST", target, {"workerId": "W1", "tenantId": "a"}) == (204, "")
+    assert [client.engine.job(job["id"]).lock_owner for job in (first, second)] == [None, "W2"]
+
+
+def test_a_failure_clears_the_message_but_not_the_details(client: Client) -> None:
+    """What is not sent, or null, clears the message and leaves the details."""
+    client.engine.start("one")
+    seen: list[tuple[str | None, str | None]] = []
+    for told in (
+        {"errorMessage": "m", "errorDetails": "d"},
+        {"errorDetails": None, "errorMessage": None},
+        {"errorMessage": "n"},
+    ):
+        [job] = client.acquire()
+        fail = {"workerId": "W1", "retries": 3, **told}
+        assert client.send("POST", f"{API}/acquire/jobs/{job['id']}/fail", fail) == (204, "")
+        view = client.engine.job(job["id"])
+        seen.append((view.exception_message, view.details))
+    assert seen == [("m", "d"), (None, "d"), ("n", "d")]
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -325,6 +382,53 @@ def test_accept_with_json_somewhere_is_enough(client: Client) -> None:
         for accept in ("text/html, application/json;q=0.5", "text/html, */*;q=0", "APPLICATION/JSON", "text/html", "x")
     }
     assert list(accepted.values()) == [200, 200, 200, 406, 500]
+
+
+@pytest.mark.parametrize(
+    ("release", "text"),
+    [("6.8", "Could not find acceptable representation"), ("7.0", "No acceptable representation")],
+)
+def test_kinds_of_json_are_told_apart(release: str, text: str) -> None:
+    """Any kind of JSON will do for the engine's; a special one cannot be had, and nothing is done."""
+    client = Client(EmbeddedEngine(ONE, release=release, clock=MovingClock()))
+    client.engine.start("one")
+    assert client.send("GET", f"{API}/jobs", accept="application/*+json")[0] == 200
+    order = {"topic": "t", "lockDuration": "PT10M", "workerId": "W1"}
+    refused = client.send("POST", f"{API}/acquire/jobs", order, accept="text/html, application/vnd.x+json;q=0.5")
+    assert refused == (500, {"message": "Internal server error", "exception": text})
+    assert [job.lock_owner for job in client.engine.jobs()] == [None]
+
+
+@pytest.mark.parametrize(
+    "job_id", ["a%2Fb", "a%5cb", "a%00b", "%zz", "%2", "a%", "a|b", "a^b", "a{b", 'a"b', "a b", "ä"]
+)
+def test_what_is_no_path_is_refused_by_the_container(job_id: str, client: Client) -> None:
+    """Zeros, encoded slashes, broken encodings and characters that have to be encoded get a page."""
+    for method, path in (("GET", f"{API}/jobs/{job_id}"), ("POST", f"{API}/acquire/jobs/{job_id}/complete")):
+        status, page = client.send(method, path, {"workerId": "W1"})
+        assert status == 400
+        assert page.startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("job_id", ["a;b", "a%3bb", "a%25b", "a%2Eb", "%2e%2e", ".", "..", "a//b"])
+def test_what_could_lead_elsewhere_is_refused_by_the_firewall(job_id: str) -> None:
+    """With good credentials too, by 7 as if there were none, by 6.8 as an error of nobody in particular."""
+    answers: dict[str, tuple[int, Any]] = {}
+    for release in ("6.8", "7.0", "7.2"):
+        client = Client(EmbeddedEngine(release=release, clock=MovingClock()))
+        answers[release] = client.send("GET", f"{API}/jobs/{job_id}")
+    assert answers.pop("6.8")[1].keys() == {"timestamp", "status", "error", "path"}
+    assert answers == {"7.0": (401, ""), "7.2": (401, "")}
+
+
+@pytest.mark.parametrize(
+    ("path", "job_id"),
+    [("a%20b", "a b"), ("a+b", "a+b"), ("a.b", "a.b"), ("...", "..."), ("[a]", "[a]"), ("%C3%A4", "ä")],
+)
+def test_other_characters_are_part_of_the_id(path: str, job_id: str, client: Client) -> None:
+    """They are decoded once."""
+    text = f"Could not find external worker job with id '{job_id}'."
+    assert client.send("GET", f"{API}/jobs/{path}") == (404, {"message": "Not found", "exception": text})
 
 
 def test_a_body_without_a_type_is_refused_but_none_is_missing(client: Client) -> None:

@@ -1,7 +1,7 @@
-"""The recordings can fail: an embedded engine that deviates from the real one is found out, whatever deviates.
+"""Recordings and conformance cases can fail: an embedded engine that deviates from the real one is found out.
 
-Every deviation is planted into a copy of the whole package, loaded beside the real one, and the recorded cases are
-replayed against it, the one that is meant to notice first.
+Every deviation is planted into a copy of the whole package, loaded beside the real one, and the recorded case that is
+meant to notice is replayed against it; or, where no recording is about it, a case of the conformance suite is played.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import importlib.abc
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 PACKAGE = "flowable.external_worker_client.testing"
+CONFORMANCE = "tests.conformance"
 REPLAY = Path(__file__).with_name("test_recordings.py")
 RECORDINGS = Path(__file__).with_name("recordings")
 
@@ -61,29 +62,60 @@ class Changed(SourceFileLoader):
         return compile(source.replace(self._before, self._after), self.path, "exec")
 
 
+def copied() -> list[str]:
+    """Return the names of the loaded modules that a copy has of its own: the engine's, and those of the cases."""
+    return [name for name in sys.modules if f"{name}.".startswith((f"{PACKAGE}.", f"{CONFORMANCE}."))]
+
+
 @contextmanager
-def replay(finder: Planted | None) -> Iterator[Any]:
-    """Return the module that replays recordings, on a copy of the embedded engine of its own."""
+def on_a_copy(finder: Planted | None) -> Iterator[None]:
+    """Have everything that is imported meanwhile work on a copy of the embedded engine of its own."""
     importlib.import_module(PACKAGE)
     parent = sys.modules[PACKAGE.rpartition(".")[0]]
-    kept = {name: sys.modules.pop(name) for name in [*sys.modules] if f"{name}.".startswith(f"{PACKAGE}.")}
+    kept = {name: sys.modules.pop(name) for name in copied()}
     if finder is not None:
         sys.meta_path.insert(0, finder)
     try:
+        yield
+    finally:
+        if finder is not None:
+            sys.meta_path.remove(finder)
+        for name in copied():
+            del sys.modules[name]
+        sys.modules.update(kept)
+        parent.testing = kept[PACKAGE]  # type: ignore[attr-defined]  # the package is an attribute of its parent
+
+
+@contextmanager
+def replay(finder: Planted | None) -> Iterator[Any]:
+    """Return the module that replays recordings, on a copy."""
+    with on_a_copy(finder):
         spec = importlib.util.spec_from_file_location("replay_on_a_copy", REPLAY)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         yield module
-    finally:
-        if finder is not None:
-            sys.meta_path.remove(finder)
-        for name in [*sys.modules]:
-            if f"{name}.".startswith(f"{PACKAGE}."):
-                del sys.modules[name]
-        sys.modules.update(kept)
-        parent.testing = kept[PACKAGE]  # type: ignore[attr-defined]  # the package is an attribute of its parent
+
+
+@contextmanager
+def conformance(finder: Planted | None) -> Iterator[Callable[[str, int], bool]]:
+    """Return what tells whether a case of the conformance suite fails for a release, on a copy."""
+    with on_a_copy(finder):
+        suite, scene, embedded = (
+            importlib.import_module(f"{CONFORMANCE}.{name}") for name in ("suite", "scene", "embedded")
+        )
+
+        def fails(release: str, number: int) -> bool:
+            [case] = [found for found in suite.cases_of(release) if found.number == number]
+            engine = embedded.EmbeddedUnderTest(release, executor=case.executor)
+            try:
+                case.play(scene.Scene(engine))
+            except Exception:  # noqa: BLE001 - a wrong answer, or a case that cannot go on after one
+                return True
+            return False
+
+        yield fails
 
 
 def noticed(module: Any, release: str, number: int) -> bool:
@@ -265,3 +297,73 @@ def test_a_deviation_is_noticed(module: str, before: str, after: str, release: s
     """The recorded case does not come out as on the real engine."""
     with replay(Planted(module, before, after)) as copy:
         assert noticed(copy, release, case)
+
+
+#: What no recording is about: a name for it; the module, what is changed there into what; and the case that notices.
+CASES = [
+    # Variables
+    (
+        "whole numbers too large for their type",
+        "variables",
+        "return (value + half) % (2 * half) - half\n    if",
+        "return value\n    if",
+        44,
+    ),
+    (
+        "fractions too large for their type",
+        "variables",
+        "return (max(-wide, min(whole, wide - 1)) + half) % (2 * half) - half",
+        "return whole",
+        44,
+    ),
+    ("a day beyond its month", "dates", "if pattern is _DATE and parts", "if pattern is None and parts", 49),
+    # Failing and giving back
+    (
+        "the message is kept",
+        "operations",
+        "= shortened(error_message)\n",
+        "= shortened(error_message) or job.exception_message\n",
+        69,
+    ),
+    ("the details are cleared", "operations", "if error_details is not None:", "if True:", 69),
+    ("no tenant guard", "operations", "if tenant_id and any(", "if False and any(", 75),
+    ("no tenant is a tenant", "operations", "if tenant_id and any(", "if tenant_id is not None and any(", 75),
+    ("the tenant is not read", "job_api", '        reader.text(asked, "tenantId")\n', "", 73),
+    # Requests
+    ("another size of pages", "query", '_number("size", asked, 10,', '_number("size", asked, 20,', 79),
+    (
+        "a boolean is a count",
+        "jackson",
+        "if isinstance(value, bool):\n            raise self._wrong_type(java",
+        "if False:\n            raise self._wrong_type(java",
+        96,
+    ),
+    (
+        "half a one too much",
+        "jackson",
+        "if _INT_MIN <= value <= _INT_MAX:\n                return",
+        "if _INT_MIN <= int(value) <= _INT_MAX:\n                return",
+        96,
+    ),
+    ("any JSON is too special", "http", '"application/*+json", ', "", 91),
+    ("a zero in a path", "http", "5c|00|", "5c|", 95),
+    ("a dot in a path", "http", r"|//|/\.{1,2}(?:/|$)", "|//", 95),
+    # Instances
+    ("a case with the id of a process", "core", 'if kind == "bpmn" else unique', "if kind else unique", 14),
+    ("a text without its parent", "flow", " - parent '", " - '", 33),
+    ("a case outlives who waits for it", "core", "self.delete(execution.called)", "pass", 86),
+]
+
+
+def test_the_suite_has_nothing_against_a_copy_without_a_deviation() -> None:
+    """All cases that are meant to notice something have nothing to notice when nothing deviates."""
+    with conformance(None) as fails:
+        wrong = [case for *_, case in CASES if fails("7.2.0", case)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("module", "before", "after", "case"), [pytest.param(*rest, id=name) for name, *rest in CASES])
+def test_a_deviation_fails_a_case(module: str, before: str, after: str, case: int) -> None:
+    """The case of the conformance suite does not pass."""
+    with conformance(Planted(module, before, after)) as fails:
+        assert fails("7.2.0", case)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -204,6 +206,28 @@ def test_a_date_alone_is_midnight() -> None:
     assert parse_date("2020-05-04", strict=False) == parse_date("2020-05-04", strict=True) == 1_588_550_400_000
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2020-02-30", "2020-03-01"),
+        ("2021-02-30", "2021-03-02"),
+        ("20200431", "2020-05-01"),
+        ("2020-05-00", "2020-04-30"),
+        ("2020-13-31", "2021-01-31"),
+        ("2020-00-15", "2019-12-15"),
+        ("2020-14-30", "2021-03-02"),
+    ],
+)
+def test_a_date_alone_counts_on_beyond_its_month_before_8(text: str, day: str) -> None:
+    """Without a time, days and months that do not exist count on; with one, and from 8.0 on, they are no date."""
+    assert parse_date(text, strict=False) == parse_date(day, strict=True)
+    for other, strict in ((text, True), (f"{text}T10:25:45Z", False)):
+        with pytest.raises(WrongDateError):
+            parse_date(other, strict=strict)
+    with pytest.raises(WrongDateError):
+        parse_local_date(text)
+
+
 def test_local_dates_and_times_have_no_zone() -> None:
     """Local times are read without a zone, cut to milliseconds, and lose seconds that are zero."""
     assert parse_local_date("2020-04-20") == date(2020, 4, 20)
@@ -226,13 +250,25 @@ def test_local_dates_and_times_have_no_zone() -> None:
         ("integer", 3.7, 3),
         ("integer", -3.7, -3),
         ("integer", 5_000_000_000, 705_032_704),
+        ("integer", 2**31 - 1, 2**31 - 1),
+        ("integer", 2**31, -(2**31)),
+        ("integer", -(2**31) - 1, 2**31 - 1),
         ("integer", 1e30, 2**31 - 1),
+        ("integer", -1e30, -(2**31)),
         ("short", 70_000, 4_464),
+        ("short", 2**15 - 1, 2**15 - 1),
+        ("short", 2**15, -(2**15)),
         ("short", -40_000, 25_536),
+        ("short", 40_000.5, -25_536),
         ("short", 1e30, -1),
+        ("short", -1e30, 0),
+        ("long", 3.7, 3),
         ("long", 1e30, 2**63 - 1),
+        ("long", -1e30, -(2**63)),
         ("long", 2**63, -(2**63)),
         ("double", 2, 2.0),
+        ("double", 10**400, math.inf),
+        ("double", -(10**400), -math.inf),
         ("bigDecimal", "1E+3", Decimal("1E+3")),
         ("bigDecimal", 1.5, Decimal("1.5")),
         ("bigDecimal", "1e999999999", Decimal("1e999999999")),
@@ -243,6 +279,21 @@ def test_numbers_are_narrowed_silently(kind: str, sent: Any, stored: Any) -> Non
     """Numbers wrap around or are cut to fit their type, as Java narrows them."""
     value = read_value("v", kind, sent, R72)
     assert (value, type(value.value)) == (Value(kind, stored), type(stored))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        *((kind, sent) for kind in ("integer", "long", "short", "double") for sent in (True, False, "1", [1], {})),
+        *(("boolean", sent) for sent in (1, 0, 1.0, "true", [], {})),
+        *(("string", sent) for sent in (1, True, [])),
+    ],
+)
+def test_booleans_are_no_numbers_and_numbers_no_booleans(kind: str, sent: Any) -> None:
+    """A value has to be of the kind that its type names; nothing is converted."""
+    with pytest.raises(EngineError) as caught:
+        read_value("v", kind, sent, R72)
+    assert (caught.value.status, caught.value.detail) == (400, f"Converter can only convert {kind}s")
 
 
 @pytest.mark.parametrize(
@@ -273,6 +324,12 @@ def test_big_numbers_that_are_none_fail(kind: str, sent: Any, text: str | None) 
         ("x", Value("string", "x")),
         (True, Value("boolean", value=True)),
         (1, Value("integer", 1)),
+        (2**31 - 1, Value("integer", 2**31 - 1)),
+        (2**31, Value("long", 2**31)),
+        (-(2**31), Value("integer", -(2**31))),
+        (-(2**31) - 1, Value("long", -(2**31) - 1)),
+        (2**63 - 1, Value("long", 2**63 - 1)),
+        (2**63, Value("bigInteger", 2**63)),
         (3_000_000_000, Value("long", 3_000_000_000)),
         (2**70, Value("bigInteger", 2**70)),
         (1.5, Value("double", 1.5)),
@@ -413,6 +470,40 @@ def test_strings_over_20_million_characters_are_refused_by_7() -> None:
     with pytest.raises(EngineError, match="String value length"):
         reader("7.0").read(body)
     assert len(reader("6.8").read(body)["a"]) == 20_000_001
+
+
+@pytest.mark.parametrize(
+    ("sent", "count", "optional"),
+    [
+        (3, 3, 3),
+        ("3", 3, 3),
+        (" 3 ", 3, 3),
+        (1.9, 1, 1),
+        (-1.9, -1, -1),
+        (2**31 - 1, 2**31 - 1, 2**31 - 1),
+        (2147483647.0, 2**31 - 1, 2**31 - 1),
+        (-2147483648.0, -(2**31), -(2**31)),
+        (None, 0, None),
+        ("", 0, None),
+        (" ", 0, None),
+    ],
+)
+def test_counts_are_converted(sent: Any, count: int, optional: int | None) -> None:
+    """Texts of numbers are numbers, fractions are cut, and nothing is 0 where a number has to be."""
+    assert (reader().count({"n": sent}, "n", 5), reader().optional_count({"n": sent}, "n")) == (count, optional)
+    assert (reader().count({}, "n", 5), reader().optional_count({}, "n")) == (5, None)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [True, False, "x", "1.5", "true", 2**31, -(2**31) - 1, 2147483647.5, -2147483648.5, 1e400, str(2**31), [], {}],
+)
+def test_what_is_no_count_is_refused(sent: Any) -> None:
+    """Booleans are no numbers, and a fraction above the greatest number is too much."""
+    for read in (partial(reader().count, default=5), reader().optional_count):
+        with pytest.raises(EngineError, match="JSON parse error") as caught:
+            read({"n": sent}, "n")
+        assert caught.value.status == 400
 
 
 def test_null_counts_are_refused_by_8() -> None:

@@ -60,24 +60,24 @@ class JumpingClock:
             self.at_wait(seconds)
         if event.is_set():
             return True
-        give_up = time.monotonic() + 3 * PATIENCE
-        while True:
-            jumped = False
-            with self._lock:
-                if self._now + seconds <= self.limit:
-                    self._now += seconds
-                    jumped = True
-                else:
-                    self.blocked += 1
-            if jumped:
-                # A breath for the other threads: a worker without work would keep a processor busy.
-                return event.wait(0.001)
-            woken = event.wait(0.005)
-            with self._lock:
-                self.blocked -= 1
-            if woken:
-                return True
-            assert time.monotonic() < give_up, "nobody ended a wait"
+        if not self._jumped(seconds, blocked=0):
+            give_up = time.monotonic() + 3 * PATIENCE
+            while not self._jumped(seconds, blocked=1):
+                if event.wait(0.005):
+                    with self._lock:
+                        self.blocked -= 1
+                    return True
+                assert time.monotonic() < give_up, "nobody ended a wait"
+        # A breath for the other threads: a worker without work would keep a processor busy.
+        return event.wait(0.001)
+
+    def _jumped(self, seconds: float, *, blocked: int) -> bool:
+        """Let the time pass if the limit allows it; count who cannot, once and for as long as that lasts."""
+        with self._lock:
+            jumps = self._now + seconds <= self.limit
+            self._now += seconds if jumps else 0
+            self.blocked += (0 if jumps else 1) - blocked
+            return jumps
 
 
 class World:
@@ -129,6 +129,10 @@ class World:
     def logged(self, level: int = logging.WARNING) -> list[str]:
         """Return the messages of a level and above, in order."""
         return [record.getMessage() for record in list(self._caplog.records) if record.levelno >= level]
+
+    def traced(self) -> list[str]:
+        """Return the messages that were logged with a trace, in order."""
+        return [record.getMessage() for record in list(self._caplog.records) if record.exc_info]
 
     def close(self) -> None:
         """End everything, and see that nothing is left open."""

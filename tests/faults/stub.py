@@ -177,7 +177,7 @@ class Stub:
                 self._start(self._accept, self._listener)
 
     def down(self) -> None:
-        """Refuse connections, and end those that are open."""
+        """Refuse connections, and end those that are open; afterwards no request is under way any more."""
         with self._lock:
             if self._listener is None:
                 return
@@ -189,13 +189,16 @@ class Stub:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
             self._bound = self._bind(self.port)
+            ending, self._threads = self._threads, []
+        # A request that was read before may still be carried out, and lock jobs in an answer that nobody gets.
+        for thread in ending:
+            thread.join(10)
+            assert not thread.is_alive(), "a thread of the server does not end"
 
     def close(self) -> None:
         """End everything, and wait for it."""
         self.down()
         self._bound.close()
-        for thread in self._threads:
-            thread.join(10)
 
     # ------------------------------------------------------------ connections
 
@@ -237,15 +240,18 @@ class Stub:
             connection.close()
 
     def _next_request(self, connection: socket.socket, stream: Any) -> bool:
-        line = stream.readline()
-        if not line:
+        head = []
+        while (line := stream.readline()) != b"\r\n":
+            if not line.endswith(b"\n"):
+                return False  # closed, perhaps in the middle
+            head.append(line)
+        method, path, _ = head[0].decode().split(" ", 2)
+        lengths = [int(line.split(b":")[1]) for line in head[1:] if line.lower().startswith(b"content-length:")]
+        length = lengths[0] if lengths else 0
+        sent = stream.read(length)
+        if len(sent) < length:
             return False
-        method, path, _ = line.decode().split(" ", 2)
-        length = 0
-        while (header := stream.readline().strip().lower()) != b"":
-            if header.startswith(b"content-length:"):
-                length = int(header.split(b":")[1])
-        body = json.loads(stream.read(length)) if length else {}
+        body = json.loads(sent) if length else {}
         operation, job_id = _route(method, path)
         with self._lock:
             self.received.append(Received(self._now(), operation, job_id, body))

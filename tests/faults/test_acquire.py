@@ -115,6 +115,18 @@ FAULTS = {
         "something else than the engine answered (200): check flowable_host and the gateway: the answer is not JSON",
     ),
     "200 empty": (Fault(status=200), SLOW, ERROR, "something else than the engine answered (200)"),
+    "202": (
+        Fault(status=202, headers=JSON, body=b"[]"),
+        SLOW,
+        ERROR,
+        "something else than the engine answered (202): check flowable_host and the gateway",
+    ),
+    "204": (
+        Fault(status=204),
+        SLOW,
+        ERROR,
+        "something else than the engine answered (204): check flowable_host and the gateway",
+    ),
     "200 half a JSON": (
         Fault(status=200, headers=JSON, body=b'[{"id": "x", '),
         SLOW,
@@ -179,7 +191,7 @@ def test_a_failed_acquire_is_followed_by_a_pause_and_the_next_one(
     asked = dict(fault.headers).get("Retry-After", "soon") != "soon"
     assert second == first if asked else 2 * pause[0] <= second <= 2 * pause[1]
     assert [line for line in world.logged() if "answers again" in line] == [
-        f"Topic 't': the engine answers again, after 2 failures in {first + second:.0f} s"
+        f"Topic 't': the engine answers again (failures: 2, in {first + second:.0f} s)"
     ]
     assert world.handled == ["1"]
     assert world.stub.settled == {"1": ["complete"]}
@@ -276,7 +288,7 @@ def test_an_engine_that_comes_goes_and_comes_back_is_served(world: World) -> Non
         eventually(lambda: world.clock.blocked, "the idle wait")
         recovered = [line for line in world.logged()[already:] if "cannot acquire" not in line]
         assert len(recovered) == 1
-        assert recovered[0].startswith("Topic 't': the engine answers again, after ")
+        assert recovered[0].startswith("Topic 't': the engine answers again (failures: ")
         world.stub.down()
     world.stop()
     assert world.handled == ["1", "2"]
@@ -405,7 +417,10 @@ def test_a_job_whose_id_no_path_can_carry_does_not_stop_its_neighbours(world: Wo
     world.stop()
     assert world.handled == ["1", job_id, "3"]
     assert world.stub.settled == {"1": ["complete"], "2": [], "3": ["complete"]}
-    assert any(f"Job {job_id}: " in line for line in world.logged(ERROR))
+    said = world.logged(ERROR)
+    assert len(said) == 2
+    assert said[0].startswith(f"Topic 't': job {job_id} of 'task' failed, and then has 2 retries left: ")
+    assert said[1] == f"Topic 't': job {job_id}: its failure could not be reported"
 
 
 def test_a_stop_during_the_acquire_gives_all_of_its_jobs_back(world: World) -> None:

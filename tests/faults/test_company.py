@@ -60,7 +60,7 @@ def test_twenty_topics_share_one_session(world: World) -> None:
         world.subscribe(handler, client=client, topic=topic)
     world.served(*world.stub.jobs)
     world.clock.limit = world.clock.now()
-    eventually(lambda: world.clock.blocked >= len(topics) - 2, "the idle waits")
+    eventually(lambda: world.clock.blocked == len(topics), "the idle waits")
     assert world.logged() == []
 
     world.stub.down()

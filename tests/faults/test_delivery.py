@@ -34,6 +34,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "cmmnTerminate": {"variables": [{"name": "b", "type": "boolean", "value": True}]},
     "fail": {"errorMessage": "no", "errorDetails": "why", "retries": 4, "retryTimeout": "PT9M"},
 }
+ENDED = {"complete": "completed", "bpmnError": "ended in a BPMN error", "cmmnTerminate": "terminated", "fail": "failed"}
 EACH_OUTCOME = pytest.mark.parametrize("operation", OUTCOMES)
 
 
@@ -51,6 +52,30 @@ def run_batch(world: World, operation: str, *, number: int = 2, **client: Any) -
     world.served(*ids[1:])
     world.stop()
     assert world.handled == ids
+
+
+def endings(operation: str, *ids: str) -> list[str]:
+    """Return how the lines begin that say of these jobs how they ended."""
+    return [f"Topic 't': job {job_id} of 'task' {ENDED[operation]} after 0.000 s: " for job_id in ids]
+
+
+def said_of_endings(world: World, operation: str, level: int = logging.INFO) -> list[str]:
+    """Return the beginnings of the lines that say how a job ended."""
+    middle = f" of 'task' {ENDED[operation]} after "
+    return [line[: line.index(" s: ") + 4] for line in world.logged(level) if middle in line]
+
+
+def troubles(world: World, operation: str) -> list[str]:
+    """Return the lines from WARNING on, without those that say that a job was failed as its handler decided."""
+    middle = f" of 'task' {ENDED[operation]} after "
+    return [line for line in world.logged() if middle not in line]
+
+
+def check_endings(world: World, operation: str, *ids: str) -> None:
+    """See that each of these jobs, and no other, has one line: INFO, or WARNING when it was failed."""
+    assert said_of_endings(world, operation) == endings(operation, *ids)
+    assert said_of_endings(world, operation, logging.WARNING) == (endings("fail", *ids) if operation == "fail" else [])
+    assert said_of_endings(world, operation, logging.ERROR) == []
 
 
 def taken_over(stub: Stub, job_id: str | None) -> None:
@@ -89,6 +114,10 @@ PASSING: dict[str, tuple[Fault, float]] = {
     "302 to a login": (Fault(status=302, headers=(("Location", "/login"),)), 5),
     "a login with 200": (Fault(status=200, headers=HTML, body=LOGIN), 5),
     "a login in capitals": (Fault(status=200, headers=(("Content-Type", "Text/HTML"),), body=LOGIN), 5),
+    "202, not done": (Fault(status=202), 5),
+    "202, done": (Fault(effect=True, status=202), 5),
+    "200 without a page, not done": (Fault(status=200, headers=JSON, body=b"{}"), 5),
+    "200 without a page, done": (Fault(effect=True, status=200, headers=JSON, body=b"{}"), 5),
     "HTML 500, not done": (page(500), 5),
     "HTML 500, done": (page(500, effect=True), 5),
     "500 of the engine, not done": (Fault(status=500, headers=JSON, body=JDBC), 0.25),
@@ -106,8 +135,9 @@ def test_a_result_survives_what_goes_by(world: World, operation: str, fault: Fau
     assert [request.body for request in world.stub.of(operation)] == [{"workerId": owner, **BODIES[operation]}] * 3
     assert world.clock.waits[0] == pytest.approx(pause, rel=0.2)
     assert [request.operation for request in world.stub.received if request.operation in OUTCOMES] == [operation] * 3
-    (line,) = world.logged()
-    assert line.startswith(f"Job 1: {operation} was not delivered, ")
+    (line,) = troubles(world, operation)
+    assert line.startswith(f"Topic 't': {operation} of job 1 was not delivered, ")
+    check_endings(world, operation, "1", "2")
 
 
 @EACH_OUTCOME
@@ -133,7 +163,8 @@ def test_a_result_survives_an_engine_that_is_away(world: World, operation: str) 
     assert world.handled == ["1", "2"]
     assert world.stub.settled == {"1": [operation], "2": [operation]}
     assert ups[:4] == [pytest.approx(pause, rel=0.2) for pause in (0.25, 0.5, 1, 2)]
-    lines = [line for line in world.logged() if line.startswith(f"Job 1: {operation} was not delivered, ")]
+    opening = f"Topic 't': {operation} of job 1 was not delivered, "
+    lines = [line for line in world.logged() if line.startswith(opening)]
     assert len(lines) == 4
     assert all("no connection to the engine" in line for line in lines)
 
@@ -146,7 +177,8 @@ def test_the_engines_500_for_something_done_is_found_out(world: World, operation
     assert world.stub.settled == {"1": [operation], "2": [operation]}
     assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
     assert [request.job_id for request in world.stub.of("get")] == ["1"]
-    assert world.logged() == []
+    assert troubles(world, operation) == []
+    check_endings(world, operation, "1", "2")
 
 
 @EACH_OUTCOME
@@ -181,9 +213,12 @@ def test_a_job_that_somebody_else_holds_is_let_go(world: World, operation: str, 
     assert world.stub.jobs["1"].owner == "somebody else"
     assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
     assert {request.operation for request in world.stub.received} <= {"acquire", operation, "get"}
-    if fault.status != 500 or operation != "fail":
-        lost = [line for line in world.logged(logging.ERROR) if line.startswith("Job 1: the lock was lost before ")]
-        assert len(lost) == 1
+    # A failed job is locked by nobody, or by the next one: as far as a look can tell, it was failed.
+    failed = fault.status == 500 and operation == "fail"
+    line = f"Topic 't': job 1: the lock was lost before {operation} arrived, and the job runs again; "
+    line += "does another program use the same worker id?"
+    assert world.logged(logging.ERROR) == troubles(world, operation) == ([] if failed else [line])
+    check_endings(world, operation, *(["1"] if failed else []), "2")
 
 
 @EACH_OUTCOME
@@ -206,7 +241,10 @@ def test_a_job_that_is_gone_is_let_go(world: World, operation: str, fault: Fault
     run_batch(world, operation)
     assert world.stub.settled == {"1": [], "2": [operation]}
     assert [request.job_id for request in world.stub.of(operation)] == ["1", "2"]
-    assert world.logged() == [f"Job 1: {operation} came too late, the process or case went on without this job"]
+    assert troubles(world, operation) == [
+        f"Topic 't': job 1: {operation} came too late, the process or case went on without this job"
+    ]
+    check_endings(world, operation, "2")
 
 
 def test_a_job_that_is_gone_after_its_lock_is_said_to_have_taken_too_long(world: World) -> None:
@@ -222,8 +260,8 @@ def test_a_job_that_is_gone_after_its_lock_is_said_to_have_taken_too_long(world:
     world.stop()
     (line,) = world.logged()
     assert line == (
-        "Job 1: the lock was lost before complete arrived; the job runs again. The lock lasts 60 s: choose a longer "
-        "lock_duration if handlers of topic 't' take that long"
+        "Topic 't': job 1: the lock was lost before complete arrived, and the job runs again; the lock of 60 s is "
+        "over: choose a longer lock_duration"
     )
 
 
@@ -236,12 +274,12 @@ UNSTORABLE: dict[str, tuple[list[Fault], str]] = {
                 body=engine_error("Bad request", "Variable 'v' has unsupported type: 'uuid'."),
             )
         ],
-        "The engine cannot store the result: Variable 'v' has unsupported type: 'uuid'.",
+        "Variable 'v' has unsupported type: 'uuid'.",
     ),
-    "413": ([page(413)], "The engine cannot store the result: Failed to call Flowable with status code 413"),
+    "413": ([page(413)], "Failed to call Flowable with status code 413"),
     "500 three times": (
         [Fault(status=500, headers=JSON, body=engine_error("Internal server error", "Value too long"))] * 3,
-        "The engine cannot store the result: Value too long",
+        "Value too long",
     ),
 }
 
@@ -257,7 +295,11 @@ def test_a_result_that_cannot_be_stored_fails_the_job_with_the_engines_words(
     assert world.stub.settled == {"1": ["fail"], "2": [operation]}
     (report,) = world.stub.of("fail")
     assert report.job_id == "1"
-    assert report.body["errorMessage"].startswith(message)
+    assert report.body["errorMessage"].startswith(f"The engine refused the result ({operation}): {message}")
+    assert world.logged(logging.ERROR) == [
+        f"Topic 't': job 1 failed, and then has 2 retries left: {report.body['errorMessage']}"
+    ]
+    check_endings(world, operation, "2")
     assert "retries" not in report.body
     assert report.body["retryTimeout"].startswith("PT")
 
@@ -269,8 +311,9 @@ def test_a_failure_that_cannot_be_stored_is_logged(world: World, faults: list[Fa
     run_batch(world, "fail")
     assert world.stub.settled == {"1": [], "2": ["fail"]}
     assert [request.job_id for request in world.stub.of("fail")] == ["1"] * len(faults) + ["2"]
-    lines = [line for line in world.logged(logging.ERROR) if line.startswith("Job 1: fail could not be delivered (")]
-    assert len(lines) == 1
+    (line,) = world.logged(logging.ERROR)
+    assert line.startswith("Topic 't': job 1: fail could not be delivered (unstorable), the job is offered again when ")
+    check_endings(world, "fail", "2")
 
 
 @EACH_OUTCOME
@@ -291,7 +334,8 @@ def test_a_result_is_given_up_only_long_after_its_lock(
         return OUTCOMES[operation](result)
 
     def given_up() -> bool:
-        return any(line.startswith(f"Job 1: {operation} could not be delivered") for line in world.logged())
+        opening = f"Topic 't': job 1: {operation} could not be delivered (abandoned), the job is offered again when "
+        return any(line.startswith(opening) for line in world.logged())
 
     world.stub.add("1")
     world.subscribe(handler, lock_duration=lock)
@@ -308,7 +352,8 @@ def test_a_result_is_given_up_only_long_after_its_lock(
     assert max(later - earlier for earlier, later in itertools.pairwise(sends)) <= 72.001
     assert len(sends) < 100
     assert {request.operation for request in world.stub.received} == {"acquire", operation}
-    assert len(world.logged()) == len(sends)
+    assert len(troubles(world, operation)) == len(sends)
+    check_endings(world, operation, "2")
 
 
 def test_the_report_of_a_raising_handler_survives_an_outage(world: World) -> None:
@@ -406,16 +451,30 @@ AUTH_ERRORS = {
 }
 
 
+FAULT = "the session, its auth or a hook of it raised"
+
+
 @pytest.mark.parametrize("error", AUTH_ERRORS.values(), ids=AUTH_ERRORS)
 @pytest.mark.parametrize("operation", ["/acquire/jobs", "/complete"])
 def test_an_auth_that_raises_loses_nothing(world: World, operation: str, error: BaseException) -> None:
-    """Nothing was sent: it is asked again later, and no job is failed for it."""
+    """Nothing was sent: it is asked again later, and no job is failed for it; a program's mistake is an error."""
     world.stub.add("1", "2")
     world.subscribe(client=world.client(auth=Auth(error, operation)), number_of_tasks=2)
     world.served("1", "2")
     world.stop()
     assert world.handled == ["1", "2"]
     assert world.stub.settled == {"1": ["complete"], "2": ["complete"]}
+    acquire = operation == "/acquire/jobs"
+    # What requests and the network raise is an OSError, and may be over soon.
+    mistake = not isinstance(error, OSError)
+    first = 5 if mistake else 0.5 if acquire else 0.25
+    assert world.clock.waits[:2] == [pytest.approx(pause, rel=0.2) for pause in (first, 2 * first)]
+    what = "cannot acquire jobs, " if acquire else "complete of job 1 was not delivered, "
+    what = f"Topic 't': {what}" + (f"{FAULT}: {type(error).__name__}" if mistake else "")
+    lines = [line for line in world.logged() if line.startswith(what)]
+    assert len(lines) == 2
+    assert world.logged(logging.ERROR) == (lines if mistake else [])
+    assert world.traced() == world.logged(logging.ERROR)
 
 
 def hooked(operation: str, hook: Callable[[requests.Response], None]) -> Callable[[requests.Session], None]:
@@ -444,6 +503,12 @@ def test_a_response_hook_that_raises_loses_no_result(world: World, operation: st
 
     run_batch(world, operation, customize_session=hooked(operation, hook))
     assert world.stub.settled == {"1": [operation], "2": [operation]}
+    assert world.clock.waits[:2] == [pytest.approx(pause, rel=0.2) for pause in (5, 10)]
+    opening = f"Topic 't': {operation} of job 1 was not delivered, {FAULT}: RuntimeError: metrics are down; sending "
+    lines = troubles(world, operation)
+    assert [line.startswith(opening) for line in lines] == [True, True]
+    assert world.logged(logging.ERROR) == world.traced() == lines
+    check_endings(world, operation, "1", "2")
 
 
 def test_a_response_hook_that_raises_does_not_end_the_subscription(world: World) -> None:

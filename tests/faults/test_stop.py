@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from typing import Any
@@ -150,31 +151,80 @@ def test_giving_back_is_never_sent_again(world: World, fault: Fault) -> None:
     assert world.clock.waits == []
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Fault(status=503), Fault(status=503, headers=(("Retry-After", "120"),)), Fault(status=401), Fault(end="reset")],
-    ids=["503", "503 with a pause", "401", "reset"],
-)
-@pytest.mark.parametrize("raises", [False, True], ids=["result", "failure"])
-def test_a_delivery_in_an_outage_gets_a_few_seconds_when_told_to_stop(world: World, fault: Fault, raises: bool) -> None:
-    """The pause of the outage ends at once; the result is tried for about five seconds, then the thread ends."""
+OUTAGES = {
+    "503": Fault(status=503),
+    "503 with a pause": Fault(status=503, headers=(("Retry-After", "120"),)),
+    "401": Fault(status=401),
+    "reset": Fault(end="reset"),
+}
+
+
+def deliver_in_vain(world: World, fault: Fault, *, raises: bool = False, lock: str = "PT1H", took: float = 0) -> None:
+    """Come to the first pause of a delivery; time goes on when the next one begins, which is after the stop."""
 
     def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> None:
+        world.clock.advance(took)
         if raises:
             raise ValueError
 
-    operation = "fail" if raises else "complete"
-    world.stub.always[operation] = fault
+    def go_on(seconds: float) -> None:
+        world.clock.limit = float("inf")
+
+    world.stub.always["fail" if raises else "complete"] = fault
     world.clock.limit = world.clock.now()
     world.stub.add("1", "2")
-    subscription = world.subscribe(handler, lock_duration="PT1H", number_of_tasks=2)
+    world.subscribe(handler, lock_duration=lock, number_of_tasks=2)
     eventually(lambda: world.clock.blocked, "the pause")
-    told, already = world.clock.now(), world.stub.count(operation)
-    world.clock.limit = float("inf")
-    assert subscription.unsubscribe(PATIENCE) is True
-    assert 4 <= world.clock.now() - told <= 6.5
-    assert 2 <= len(world.stub.of(operation, "1")[already:]) <= 15
+    world.clock.at_wait = go_on
+
+
+def check_sends(world: World, fault: Fault, operation: str, *, told: float, ends: float) -> None:
+    """See that the pause ended at once, that none was longer than two seconds unless asked for, and what was last."""
+    sends = [request.at for request in world.stub.of(operation, "1")[1:]]
+    assert sends[0] == told
+    assert sends[-1] == world.clock.now() == pytest.approx(ends)
+    if fault.headers:
+        assert len(sends) == 2
+    else:
+        assert all(0.05 < later - earlier <= 2.001 for earlier, later in itertools.pairwise(sends[:-1]))
+        assert sends[-1] - sends[-2] <= 2.001
+    assert len(sends) <= 3 + 10 + (ends - told) / 1.5
     assert world.handled == ["1"]
+    opening = f"Topic 't': job 1: {operation} could not be delivered (abandoned), the job is offered again when its "
+    assert len([line for line in world.logged() if line.startswith(opening)]) == 1
+
+
+@pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
+@pytest.mark.parametrize("raises", [False, True], ids=["result", "failure"])
+@pytest.mark.parametrize("grace", [8, 30])
+def test_a_delivery_in_an_outage_gets_nine_tenths_of_the_time_out(
+    world: World, fault: Fault, raises: bool, grace: float
+) -> None:
+    """The pause of the outage ends at once; the result is tried until shortly before whoever waits gives up."""
+    deliver_in_vain(world, fault, raises=raises)
+    told = world.clock.now()
+    assert world.subscriptions[0].unsubscribe(grace) is True
+    check_sends(world, fault, "fail" if raises else "complete", told=told, ends=told + 0.9 * grace)
+
+
+@pytest.mark.parametrize("fault", OUTAGES.values(), ids=OUTAGES)
+@pytest.mark.parametrize("raises", [False, True], ids=["result", "failure"])
+@pytest.mark.parametrize("by", ["unsubscribe", "event"])
+@pytest.mark.parametrize(("took", "after"), [(0, 60), (45, 60), (58, 63), (61, 66)])
+def test_without_a_time_out_a_delivery_in_an_outage_gets_the_rest_of_the_lock(
+    world: World, fault: Fault, raises: bool, by: str, took: float, after: float
+) -> None:
+    """The result is tried until the job's lock ends, and for five seconds at least; then the thread ends."""
+    began = world.clock.now()
+    deliver_in_vain(world, fault, raises=raises, lock="PT1M", took=took)
+    subscription = world.subscriptions[0]
+    if by == "event":
+        subscription.event.set()
+        subscription.thread.join(PATIENCE)
+        assert not subscription.thread.is_alive()
+    else:
+        assert subscription.unsubscribe() is True
+    check_sends(world, fault, "fail" if raises else "complete", told=began + took, ends=began + after)
 
 
 def test_a_delivery_that_gets_through_after_the_stop_is_settled(world: World) -> None:
@@ -187,11 +237,11 @@ def test_a_delivery_that_gets_through_after_the_stop_is_settled(world: World) ->
     back = world.clock.now() + 2
 
     def at_wait(seconds: float) -> None:
+        world.clock.limit = float("inf")
         if world.clock.now() >= back:
             world.stub.always.clear()
 
     world.clock.at_wait = at_wait
-    world.clock.limit = float("inf")
     assert subscription.unsubscribe(PATIENCE) is True
     assert world.handled == ["1"]
     assert world.stub.settled == {"1": ["complete"]}

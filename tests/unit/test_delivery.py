@@ -76,7 +76,7 @@ class Engine:
 
 def _delivery(clock: Clock, stop: Stop | None = None) -> Delivery:
     lock = Lock("w.1", clock.now() + 60.0)
-    return Delivery(topic="t", job_id="j", lock=lock, clock=clock, chance=lambda: 0.5, stop=stop or Stop())
+    return Delivery(topic="t", job_id="j", lock=lock, clock=clock, chance=lambda: 0.5, stop=stop or Stop(clock))
 
 
 def _carry(delivery: Delivery, engine: Engine, operation: Operation = COMPLETE) -> Verdict | None:
@@ -166,8 +166,9 @@ def test_a_delivery_is_abandoned_ten_minutes_after_it_began_at_the_earliest() ->
 )
 def test_being_told_to_stop_leaves_a_delivery_its_grace(grace: float | None, ended: float) -> None:
     """In steps of two seconds: an engine that comes back in time is to be noticed."""
-    clock, stop = Clock(), Stop()
-    clock.on_wait = lambda: stop.within(grace) if clock.now() > 1003.0 else None
+    clock = Clock()
+    stop = Stop(clock)
+    clock.on_wait = lambda: stop.within(grace) if clock.now() > 1003.0 and not stop.is_set() else None
     engine = Engine(RESET)
     assert _carry(_delivery(clock, stop), engine) is Verdict.ABANDONED
     assert clock.now() == ended
@@ -176,7 +177,8 @@ def test_being_told_to_stop_leaves_a_delivery_its_grace(grace: float | None, end
 
 def test_a_pause_that_the_engine_asks_for_is_kept_while_stopping() -> None:
     """It has its reasons."""
-    clock, stop = Clock(), Stop()
+    clock = Clock()
+    stop = Stop(clock)
     stop.within(60.0)
     busy = FlowableRestException(429, headers={"retry-after": "10"})
     assert _carry(_delivery(clock, stop), Engine(busy, None)) is Verdict.SETTLED
@@ -204,3 +206,29 @@ def test_even_an_exit_in_the_persons_auth_does_not_cost_a_result() -> None:
     engine = Engine(SystemExit(1), None)
     assert _carry(_delivery(Clock()), engine) is Verdict.SETTLED
     assert engine.sends == 2
+
+
+def test_the_grace_counts_from_when_the_stop_was_told() -> None:
+    """A handler that ran on, or a first delivery in vain, has used it up."""
+    clock = Clock()
+    stop = Stop(clock)
+    stop.within(10.0)
+    clock.time += 8.5
+    assert _carry(_delivery(clock, stop), Engine(RESET)) is Verdict.ABANDONED
+    assert clock.now() == 1009.0
+    engine = Engine(RESET)
+    assert _carry(_delivery(clock, stop), engine) is Verdict.ABANDONED
+    assert engine.sends == 1
+
+
+def test_telling_to_stop_again_gives_new_time() -> None:
+    """The last word counts; setting the event says nothing about time."""
+    clock = Clock()
+    stop = Stop(clock)
+    stop.set()
+    assert (stop.told, stop.grace) == (1000.0, None)
+    clock.time += 5.0
+    stop.set()
+    assert (stop.told, stop.grace) == (1000.0, None)
+    stop.within(30.0)
+    assert (stop.told, stop.grace, stop.is_set()) == (1005.0, 30.0, True)

@@ -99,13 +99,12 @@ def function(value: object, parameter: str) -> Callable[..., Any]:
 
 def auth(value: object) -> Any:  # noqa: ANN401 - whatever requests takes
     """Check credentials: something that can be called with a request, or a pair of texts. Errors do not show them."""
-    parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
-    if callable(value) or [type(part) for part in parts] == [str, str]:
-        return value
-    kind = type(value).__name__
-    raise InvalidArgumentError(
-        "auth", SECRET, f"an AuthBase of requests, such as HTTPBasicAuth(name, password), not a {kind}"
-    )
+    given = cast("Any", value)
+    if callable(given) or (isinstance(value, tuple) and [type(part) for part in given] == [str, str]):
+        return given
+    kind = type(given).__name__
+    accepted = f"an AuthBase of requests, such as HTTPBasicAuth(name, password), not a {kind}"
+    raise InvalidArgumentError("auth", SECRET, accepted)
 
 
 def url(value: object) -> str:

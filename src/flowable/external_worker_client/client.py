@@ -178,7 +178,7 @@ class ExternalWorkerClient:
             scope_type=arguments.scope_type(scope_type),
             wait=arguments.seconds(wait_period_seconds, "wait_period_seconds"),
         )
-        stop = Stop()
+        stop = Stop(self._clock)
         consumer = Consumer(
             rest_client=lambda: self._restClient,
             run_handler=functools.partial(callback.run, callback.check(callback_handler)),

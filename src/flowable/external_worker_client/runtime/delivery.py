@@ -54,7 +54,6 @@ class Delivery:
         self._clock = clock
         self._chance = chance
         self._stop = stop
-        self._stop_seen: float | None = None
         self.operation: Operation | None = None
         self.verdict: Verdict | None = None
         self.error: BaseException | None = None
@@ -137,13 +136,10 @@ class Delivery:
 
     def _hurried(self, state: resend.Delivery) -> resend.Delivery:
         """Return the state with an earlier end when the subscription is stopping."""
-        if not self._stop.is_set():
+        told = self._stop.told
+        if told is None:
             return state
-        if self._stop_seen is None:
-            self._stop_seen = self._clock.now()
-        ends = lifecycle.delivery_ends_when_stopping(
-            told=self._stop_seen, grace=self._stop.grace, deadline=self._lock.deadline
-        )
+        ends = lifecycle.delivery_ends_when_stopping(told=told, grace=self._stop.grace, deadline=self._lock.deadline)
         return replace(state, ends=min(state.ends, ends))
 
     def _pause(self, seconds: float) -> None:

@@ -205,7 +205,13 @@ class Consumer:
             try:
                 self._runs.append(self._runner.run(job, lock))
             except BaseException as error:  # noqa: BLE001 - its neighbours are locked too, and must not wait for that
-                self._say(logging.ERROR, "Job %s: unexpected; it is left locked", job.id, error=error)
+                self._say(
+                    logging.ERROR,
+                    "Topic %r: job %s: unexpected; it is left locked",
+                    self._options.topic,
+                    job.id,
+                    error=error,
+                )
 
     def _release(self, jobs: Sequence[Job], lock: Lock, *, pause: Duration | None, reason: str) -> None:
         """Give jobs back that were not started: fail them with their own retries and message, unchanged.

@@ -336,11 +336,18 @@ class Core:
         try:
             self.flow.start(instance)
         except ContinuationError:
-            for job in list(instance.jobs.values()):
-                self.drop_job(job)
-            del self.instances[instance.id]
+            self.undo_start(instance)
             raise
         return instance
+
+    def undo_start(self, instance: Instance) -> None:
+        """Take back that an instance was started, with its jobs and the cases that it waits for."""
+        for execution in instance.executions.values():
+            if execution.called is not None:
+                self.undo_start(execution.called)
+        for job in list(instance.jobs.values()):
+            self.drop_job(job)
+        self.instances.pop(instance.id, None)
 
     def start_called_case(self, key: str, caller: Execution) -> None:
         """Start a case that an execution of a process waits for."""

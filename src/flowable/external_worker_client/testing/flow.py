@@ -61,6 +61,10 @@ class Host(Protocol):
         """Start a case that an execution of a process waits for."""
         ...
 
+    def undo_start(self, instance: Instance) -> None:
+        """Take back that an instance was started, with its jobs and the cases that it waits for."""
+        ...
+
     def instance_ended(self, instance: Instance) -> None:
         """Take note that an instance has ended."""
         ...
@@ -352,6 +356,7 @@ class Flow:
                 execution.running,
                 None if execution.local is None else dict(execution.local),
                 execution.task,
+                execution.called,
             )
             for execution in instance.executions.values()
         }
@@ -362,12 +367,23 @@ class Flow:
         except ContinuationError:
             for job in [job for key, job in instance.jobs.items() if key not in jobs]:
                 self._host.drop_job(job)
+            for execution in instance.executions.values():
+                before = executions[execution][-1] if execution in executions else None
+                if execution.called is not None and execution.called is not before:
+                    self._host.undo_start(execution.called)
             instance.variables = variables
             instance.path = path
             instance.end = end
             instance.executions = {execution.id: execution for execution in executions}
             for execution, state in executions.items():
-                execution.steps, execution.index, execution.running, execution.local, execution.task = state
+                (
+                    execution.steps,
+                    execution.index,
+                    execution.running,
+                    execution.local,
+                    execution.task,
+                    execution.called,
+                ) = state
             raise
 
 
