@@ -8,6 +8,7 @@ before its modules, and this one needs requests.
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,14 +46,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def flowable_clock() -> JumpingClock:
+def flowable_clock() -> Iterator[JumpingClock]:
     """The clock of `flowable_engine` and `flowable_client`: stands still until `advance`, or while the engine waits.
 
-    In `flowable_engine.wait_for_end(...)` and `wait_until(...)` it moves by itself, whenever all workers wait.
+    In `flowable_engine.wait_for_end(...)` and `wait_until(...)` it moves by itself, whenever all workers wait. At the
+    end of the test, failed or not, it ends, and with it every subscription of every client that was given it.
     """
     from flowable.external_worker_client.testing import JumpingClock  # noqa: PLC0415 - see the top
 
-    return JumpingClock()
+    clock = JumpingClock()
+    yield clock
+    clock.end()
+    deadline = time.monotonic() + GRACE
+    while clock.threads and time.monotonic() < deadline:
+        time.sleep(clock.LOOK)
+    if clock.threads:
+        pytest.fail(f"{clock.threads} worker threads still run {GRACE:g} s after the end of the test")
 
 
 @pytest.fixture
@@ -83,8 +92,6 @@ def flowable_client(flowable_engine: EmbeddedEngine, flowable_clock: JumpingCloc
 
         def subscribe(self, *args: Any, **kwargs: Any) -> ExternalWorkerSubscription:  # noqa: ANN401 - as given
             subscription = super().subscribe(*args, **kwargs)
-            # Before its thread waits for the first time: the clock must not jump while the first job is worked on.
-            flowable_clock.join(subscription.thread)
             started.append(subscription)
             return subscription
 
@@ -92,6 +99,10 @@ def flowable_client(flowable_engine: EmbeddedEngine, flowable_clock: JumpingCloc
     yield Client(adapter.url, customize_session=adapter.mount, clock=flowable_clock)
     for subscription in started:
         subscription.event.set()
+    # A result that waits to be sent again is sent now, on a clock that nobody would move any more.
+    end = getattr(flowable_clock, "end", None)
+    if end is not None:
+        end()
     running = [subscription.thread.name for subscription in started if not subscription.unsubscribe(GRACE)]
     if running:
         pytest.fail(f"handlers still run {GRACE:g} s after the end of the test, on threads {', '.join(running)}")

@@ -126,8 +126,11 @@ class Workers(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((0, 1, 2, 31, 601)))
     def pass_time(self, seconds: int) -> None:
-        """Time passes."""
+        """Time passes: locks and pauses end, and each job is still the one it was."""
+        before = {job.correlation_id for job in [*self.engine.jobs(), *self.engine.dead_letters()]}
         self.clock.advance(seconds)
+        after = {job.correlation_id for job in [*self.engine.jobs(), *self.engine.dead_letters()]}
+        assert before <= after
 
     @precondition(lambda self: self.engine.instances(ended=False))
     @rule(data=st.data(), what=st.sampled_from(("suspend", "activate", "delete")))
@@ -157,6 +160,7 @@ class Workers(RuleBasedStateMachine):
         assert all(job.retries > 0 for job in jobs)
         assert all(job.lock_expires_at is not None for job in jobs if job.lock_owner is not None)
         everything = [*jobs, *self.engine.dead_letters()]
+        assert all(job.retries >= 0 for job in everything)
         assert len({job.id for job in everything}) == len(everything)
         assert len({job.correlation_id for job in everything}) == len(everything)
         running = {view.id for view in self.engine.instances(ended=False)}

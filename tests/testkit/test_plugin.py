@@ -253,3 +253,88 @@ def test_the_real_engine_is_there(run: Run, real_engine: RealEngine) -> None:
         "FLOWABLE_PASSWORD": real_engine.password,
     }
     run("def test_it(flowable_real_engine):\n    assert flowable_real_engine.external_job_count() >= 0\n", **environ)
+
+
+def test_a_failing_test_does_not_keep_the_run_from_ending(run: Run) -> None:
+    """Its subscriptions are ended for it, also those of a client that it made itself."""
+    said = run(
+        """
+from flowable.external_worker_client import ExternalWorkerClient
+from flowable.external_worker_client.testing import Process, Task
+
+def test_it(flowable_engine, flowable_server, flowable_clock):
+    flowable_engine.deploy(Process("p", Task("work", "t")))
+    instance = flowable_engine.start("p")
+    client = ExternalWorkerClient(flowable_server.url, clock=flowable_clock)
+    client.subscribe("t", lambda job, result: result.success())
+    flowable_engine.wait_for_end(instance)
+    assert 1 == 2
+""",
+        code=1,
+    )
+    assert "1 failed in" in said
+
+
+@pytest.mark.parametrize(
+    "fault", ['lost_answer("complete", "after")', 'next("complete", status=503, times=None)'], ids=["lost", "for ever"]
+)
+def test_a_result_that_waits_to_be_sent_again_does_not_hold_up_the_end_of_a_test(run: Run, fault: str) -> None:
+    """Nobody moves the clock any more: it is let go, and the worker with it."""
+    said = run(f"""
+from flowable.external_worker_client.testing import Process, Task
+
+def test_it(flowable_engine, flowable_client):
+    flowable_engine.deploy(Process("p", Task("work", "t")))
+    flowable_engine.faults.{fault}
+    flowable_engine.start("p")
+    flowable_client.subscribe("t", lambda job, result: result.success())
+    flowable_engine.wait_until(lambda engine: engine.sent("complete"))
+""")
+    assert "1 passed in" in said
+
+
+def test_another_kind_of_clock_will_do(run: Run) -> None:
+    """A fixture of the same name takes the place of ours."""
+    said = run("""
+import pytest
+from flowable.external_worker_client.testing import MovingClock, Process, Task
+
+@pytest.fixture
+def flowable_clock():
+    return MovingClock()
+
+def test_it(flowable_engine, flowable_client):
+    flowable_engine.deploy(Process("p", Task("work", "t")))
+    instance = flowable_engine.start("p")
+    flowable_client.subscribe("t", lambda job, result: result.success())
+    flowable_engine.wait_for_end(instance)
+""")
+    assert "1 passed in" in said
+
+
+def test_a_handler_of_any_client_on_the_clock_is_not_overtaken(run: Run) -> None:
+    """One topic has nothing to do while a job of the other takes a while: its lock does not run out meanwhile."""
+    said = run("""
+import time
+from flowable.external_worker_client import ExternalWorkerClient
+from flowable.external_worker_client.testing import EmbeddedAdapter, Process, Task
+
+def test_it(flowable_engine, flowable_clock):
+    flowable_engine.deploy(Process("p", Task("work", "t")))
+    adapter = EmbeddedAdapter(flowable_engine)
+    client = ExternalWorkerClient(adapter.url, customize_session=adapter.mount, clock=flowable_clock)
+    handled = []
+
+    def slow(job, result):
+        handled.append(job.id)
+        time.sleep(0.3)
+        return result.success()
+
+    instance = flowable_engine.start("p")
+    client.subscribe("idle", slow)
+    client.subscribe("t", slow)
+    flowable_engine.wait_for_end(instance)
+    assert len(handled) == 1
+    assert flowable_clock.now() < 50
+""")
+    assert "1 passed in" in said

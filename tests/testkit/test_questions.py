@@ -284,3 +284,12 @@ def test_a_wait_in_vain_shows_the_first_instances_only() -> None:
     assert "of 'p' is suspended" in lines[3]
     assert lines[4].endswith("of topic 't': suspended, 3 retries left")
     assert lines[-2:] == ["  and 2 more", "  no worker asked for jobs"]
+
+
+def test_misspelt_names_are_refused() -> None:
+    """They would be questions that nothing answers, and faults that come at another moment."""
+    engine: Any = EmbeddedEngine()
+    with pytest.raises(ValueError, match=r"^operation: 'compleet' is not accepted; one of acquire, complete"):
+        engine.assert_sent("compleet", times=0)
+    with pytest.raises(ValueError, match=r"^when: 'aftr' is not accepted"):
+        engine.faults.lost_answer("complete", "aftr")

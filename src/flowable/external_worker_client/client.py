@@ -190,6 +190,10 @@ class ExternalWorkerClient:
         )
         # Not a daemon: the usual program ends its main thread after subscribing, and lives because of this one.
         thread = threading.Thread(target=consumer.run, name=f"flowable-worker-{topic}", daemon=False)
+        # A clock that moves by itself when everybody waits has to know who everybody is before the first job.
+        join = getattr(self._clock, "join", None)
+        if join is not None:
+            join(thread)
         thread.start()
         return ExternalWorkerSubscription(thread, stop)
 

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None, stop: threading.Event | None = None
         The exit status.
     """
     options = _parser().parse_args(arguments)
-    auth: Auth = None if options.no_auth else _credentials(options.auth)
+    auth: Auth = None if options.no_auth else options.token or _credentials(options.auth)
     engine = EmbeddedEngine(SAMPLE, release=options.release)
     for number in range(options.instances):
         engine.start(SAMPLE.key, {"orderId": number + 1, "amount": 10.0 * (number + 1)})
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "--release", default="7.2", choices=list(RELEASES), help="which Flowable (default: %(default)s)"
     )
     parser.add_argument("--auth", default="rest-admin:test", metavar="USER:PASSWORD", help="default: %(default)s")
+    parser.add_argument("--token", help="take this bearer token instead of a user and a password")
     parser.add_argument("--no-auth", action="store_true", help="let everybody in")
     parser.add_argument("--instances", type=int, default=5, help="how many to start at once (default: %(default)s)")
     return parser
@@ -78,11 +79,13 @@ def _credentials(text: str) -> tuple[str, str]:
 
 
 def _greeting(server: EmbeddedServer, options: argparse.Namespace, auth: Auth) -> str:
-    login = f"-u {':'.join(auth)} " if isinstance(auth, tuple) else ""
+    token = '-H "Authorization: Bearer $TOKEN" ' if auth else ""
+    login = f"-u {':'.join(auth)} " if isinstance(auth, tuple) else token
+    credentials = " / ".join(auth) if isinstance(auth, tuple) else "the bearer token" if auth else "none needed"
     start = f'\'{{"processDefinitionKey":"{SAMPLE.key}"}}\''
     return (
         f"Embedded Flowable {options.release} at {server.url}\n"
-        f"  credentials  {' / '.join(auth) if isinstance(auth, tuple) else 'none needed'}\n"
+        f"  credentials  {credentials}\n"
         f"  process      {SAMPLE.key}, topics checkOrder, chargeCard, packGoods; {options.instances} started\n"
         f"  start one    curl {login}-H 'Content-Type: application/json' -d {start} "
         f"{server.url}/service/runtime/process-instances\n"

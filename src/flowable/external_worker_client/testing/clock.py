@@ -52,6 +52,7 @@ class MovingClock:
         self._now = start
         self._lock = threading.Lock()
         self._wakeups: dict[int, float] = {}
+        self._over = threading.Event()
 
     def __repr__(self) -> str:
         return f"<MovingClock at {self.now():g} s, {self.sleepers} waiting>"
@@ -91,6 +92,15 @@ class MovingClock:
         with self._lock:
             return min(self._wakeups.values(), default=None)
 
+    def end(self) -> None:
+        """End all waiting, now and from now on: the time that is waited for passes at once, and the event is set.
+
+        Workers wait on the event that tells them to stop, so this stops those on the clock, whoever started them. The
+        fixture `flowable_clock` does it after its test, because a thread that waited for a clock that nobody moves any
+        more would keep the whole run from ending.
+        """
+        self._over.set()
+
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """Wait until the event is set or the clock has moved by so many seconds.
 
@@ -107,6 +117,11 @@ class MovingClock:
             self._wakeups[thread] = deadline
         try:
             while self.now() < deadline:
+                if self._over.is_set():
+                    with self._lock:
+                        self._now = max(self._now, deadline)
+                    event.set()
+                    return True
                 if event.wait(self.LOOK):
                     return True
             return event.is_set()

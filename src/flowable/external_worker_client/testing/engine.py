@@ -414,7 +414,8 @@ class EmbeddedEngine(Questions):
         """Wait until something holds. Meanwhile a `JumpingClock` moves on whenever all its threads wait.
 
         Args:
-            condition: Asked after every change, with this engine.
+            condition: Asked after every change, with this engine, and while it is locked: it must not ask the engine
+                over HTTP, whose answer would wait for that lock.
             timeout: In real seconds.
 
         Raises:

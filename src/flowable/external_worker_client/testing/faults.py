@@ -16,7 +16,7 @@ from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from flowable.external_worker_client.testing.jackson import to_json
 
-__all__ = ["OPERATIONS", "Fault", "FaultPlan", "Faults", "Operation", "as_body"]
+__all__ = ["OPERATIONS", "Fault", "FaultPlan", "Faults", "Operation", "as_body", "is_after"]
 
 Operation: TypeAlias = Literal[
     "acquire", "complete", "bpmn_error", "cmmn_terminate", "fail", "unacquire", "unacquire_all", "list", "get", "any"
@@ -86,6 +86,17 @@ _F = TypeVar("_F", bound=_Shared)
 class _Planned(Generic[_F]):
     fault: _F
     times: int | None
+
+
+def is_after(when: str) -> bool:
+    """Say whether a fault comes after the engine has done what it was asked for.
+
+    Raises:
+        ValueError: It is neither `before` nor `after`.
+    """
+    if when not in {"before", "after"}:
+        raise ValueError(f'when: {when!r} is not accepted; "before" or "after"')
+    return when == "after"
 
 
 class FaultPlan(Generic[_F]):
@@ -232,7 +243,7 @@ class Faults(FaultPlan[Fault]):
             times: How often; None goes on until `clear`.
             share: The chance for each request.
         """
-        fault = Fault(operation=operation, carried_out=when == "after", ending="drop", share=share)
+        fault = Fault(operation=operation, carried_out=is_after(when), ending="drop", share=share)
         self.add(fault, times=times)
 
     def hang(self, operation: Operation, *, carried_out: bool = False, times: int | None = 1) -> None:

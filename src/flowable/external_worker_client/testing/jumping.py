@@ -19,9 +19,9 @@ class JumpingClock(MovingClock):
     something to do. A running handler is never overtaken, and half an hour of retry time-out takes a few milliseconds.
     Otherwise it stands still, and can be moved with `advance`.
 
-    Give the same clock to the engine and to the client. A thread belongs to the clock from its first `wait` on, or from
-    `join` on. Without any thread, the clock jumps only while nobody holds a lock in the engine: a worker on another
-    clock would lose its jobs.
+    Give the same clock to the engine and to the client. The threads of a client's subscriptions belong to the clock;
+    any other does from its first `wait` on, or from `join` on. Without any thread, the clock jumps only while nobody
+    holds a lock in the engine: a worker on another clock would lose its jobs.
 
     Args:
         start: What `now()` returns at first, in seconds.

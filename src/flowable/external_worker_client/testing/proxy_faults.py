@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal, TypeAlias
 
-from flowable.external_worker_client.testing.faults import OPERATIONS, FaultPlan, Operation, as_body
+from flowable.external_worker_client.testing.faults import OPERATIONS, FaultPlan, Operation, as_body, is_after
 
 __all__ = ["Ending", "Framing", "When", "WireFault", "WireFaults", "WireOperation", "html_page"]
 
@@ -101,14 +101,14 @@ class WireFaults(FaultPlan[WireFault]):
         self, operation: WireOperation, when: When = "after", *, times: int | None = 1, share: float = 1.0
     ) -> None:
         """Reset the connection instead of answering."""
-        fault = WireFault(operation=operation, carried_out=when == "after", ending="reset", share=share)
+        fault = WireFault(operation=operation, carried_out=is_after(when), ending="reset", share=share)
         self.add(fault, times=times)
 
     def close(
         self, operation: WireOperation, when: When = "after", *, times: int | None = 1, share: float = 1.0
     ) -> None:
         """Close the connection in an orderly way, without an answer."""
-        fault = WireFault(operation=operation, carried_out=when == "after", ending="close", share=share)
+        fault = WireFault(operation=operation, carried_out=is_after(when), ending="close", share=share)
         self.add(fault, times=times)
 
     def hang(
@@ -198,7 +198,7 @@ class WireFaults(FaultPlan[WireFault]):
             given["Content-Type"] = content_type
         fault = WireFault(
             operation=operation,
-            carried_out=when == "after",
+            carried_out=is_after(when),
             status=status,
             headers=tuple(given.items()),
             body=sent,
@@ -274,7 +274,7 @@ class WireFaults(FaultPlan[WireFault]):
         """
         if not seconds > 0:
             raise ValueError(f"seconds: {seconds!r} is not accepted; more than 0")
-        fault = WireFault(operation=operation, carried_out=when == "after", ending="reset", down=seconds)
+        fault = WireFault(operation=operation, carried_out=is_after(when), ending="reset", down=seconds)
         self.add(fault, times=times)
 
 

@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypedDict, Unpack, cast
 
+from flowable.external_worker_client.testing.faults import OPERATIONS
 from flowable.external_worker_client.testing.sent import Requests, SentRequest
 from flowable.external_worker_client.testing.views import view_job
 
@@ -106,7 +107,12 @@ class Questions:
                 `bpmn_error` and `cmmn_terminate`. `"any"` is everything, `acquire` too.
             topic: Only what is about this topic. None is any.
             instance_id: Only what is about jobs of this instance. None is any.
+
+        Raises:
+            ValueError: There is no such operation.
         """
+        if operation is not None and operation not in OPERATIONS:
+            raise ValueError(f"operation: {operation!r} is not accepted; one of {', '.join(OPERATIONS)}")
         return [
             request
             for request in self.requests.read(self.events)
