@@ -109,15 +109,28 @@ def flowable_client(flowable_engine: EmbeddedEngine, flowable_clock: JumpingCloc
 
 
 @pytest.fixture
-def flowable_server(flowable_engine: EmbeddedEngine) -> Iterator[EmbeddedServer]:
-    """An `EmbeddedServer` of `flowable_engine`: the same engine over HTTP, at `flowable_server.url`, for everybody.
+def flowable_auth() -> tuple[str, str] | str | None:
+    """The credentials that `flowable_server` asks for: `None` for none, a pair of name and password, or a bearer token.
+
+    `None` unless a test module defines a fixture of this name.
+    """
+    return None
+
+
+@pytest.fixture
+def flowable_server(
+    flowable_engine: EmbeddedEngine, flowable_auth: tuple[str, str] | str | None
+) -> Iterator[EmbeddedServer]:
+    """An `EmbeddedServer` of `flowable_engine`: the same engine over HTTP, at `flowable_server.url`.
+
+    It lets everybody in, or those who have the credentials of `flowable_auth`.
 
     Needs the extra `testing`. For a program that is tested as a whole, on the machine's clock, or for a client that is
     given `clock=flowable_clock`.
     """
     from flowable.external_worker_client.testing import EmbeddedServer  # noqa: PLC0415 - see the top
 
-    with EmbeddedServer(flowable_engine) as server:
+    with EmbeddedServer(flowable_engine, auth=flowable_auth) as server:
         yield server
 
 

@@ -74,7 +74,7 @@ def test_nothing_is_there(request):
     plugin = request.config.pluginmanager.get_plugin("flowable.external_worker_pytest")
     assert [name for name in vars(plugin) if name.startswith("pytest_")] == ["pytest_addoption"]
     public = [name for name in vars(plugin) if name.startswith("flowable_")]
-    assert len(public) == 5
+    assert len(public) == 6
 """,
         "--strict-config",
         "--strict-markers",
@@ -91,6 +91,7 @@ def test_the_fixtures_are_listed_with_a_description(run: Run) -> None:
         "flowable_clock",
         "flowable_engine",
         "flowable_client",
+        "flowable_auth",
         "flowable_server",
         "flowable_real_engine",
     }
@@ -336,5 +337,28 @@ def test_it(flowable_engine, flowable_clock):
     flowable_engine.wait_for_end(instance)
     assert len(handled) == 1
     assert flowable_clock.now() < 50
+""")
+    assert "1 passed in" in said
+
+
+@pytest.mark.parametrize(
+    ("credentials", "header"),
+    [("('ada', 'secret')", "Basic YWRhOnNlY3JldA=="), ("'s3cr3t'", "Bearer s3cr3t")],
+    ids=["basic", "bearer"],
+)
+def test_the_server_asks_for_the_credentials_of_a_fixture(run: Run, credentials: str, header: str) -> None:
+    """Without them it lets nobody in."""
+    said = run(f"""
+import pytest
+import requests
+
+@pytest.fixture
+def flowable_auth():
+    return {credentials}
+
+def test_it(flowable_server):
+    jobs = flowable_server.url + "/external-job-api/jobs"
+    assert requests.get(jobs, timeout=5).status_code == 401
+    assert requests.get(jobs, timeout=5, headers={{"Authorization": {header!r}}}).status_code == 200
 """)
     assert "1 passed in" in said

@@ -58,7 +58,8 @@ class EmbeddedEngine(Questions):
 
     Args:
         *definitions: Processes and cases to deploy at once.
-        release: Which Flowable to be: `"6.8"`, `"7.0"`, `"7.1"`, `"7.2"` or `"8.0"`.
+        release: Which Flowable to be: `"6.8"`, `"7.0"`, `"7.1"`, `"7.2"` or `"8.0"`. Held to real engines are 6.8.0,
+            7.0.1 and 7.2.0; 7.1 and 8.0 follow the source and have not been compared with a running engine.
         clock: What time it is; None is the machine's. A `MovingClock` lets a test move the time.
         started_at: The calendar time at the start, aware; None is now.
         reset_interval: Seconds between two looks for expired locks and retry time-outs. A job becomes available at the
@@ -70,7 +71,7 @@ class EmbeddedEngine(Questions):
         keep_events: How many events `events` remembers.
 
     Attributes:
-        faults: What goes wrong with the next requests over HTTP.
+        faults: What goes wrong with the next requests, over HTTP and in-process.
         release: The profile of the release.
         requests: What workers sent; `sent` reads it.
 
