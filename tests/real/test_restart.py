@@ -108,7 +108,9 @@ def start_instances(url: str, key: str) -> None:
 def count(access: RealEngine, key: str) -> int | None:
     """Return how many instances there are, running or ended; `None` when the engine does not answer."""
     try:
-        return len(access.instances(key, ended=True)) + len(access.instances(key, ended=False))
+        # In this order: one that ends in between is in both lists, and not in neither.
+        running = access.instances(key, ended=False)
+        return len({*running, *access.instances(key, ended=True)})
     except (requests.RequestException, RealEngineError):
         threading.Event().wait(START_AGAIN)
         return None
