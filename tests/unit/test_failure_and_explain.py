@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowable.external_worker_client import DeadLetter, JobFailure, RetryLater, RetryPolicy
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.failure import (
     LONGEST_DETAILS,
     LONGEST_MESSAGE,
-    LONGEST_PAUSE,
+    Report,
     describe,
-    pause,
+    outlook,
+    report,
 )
 
 
@@ -78,18 +84,360 @@ def test_a_text_that_cannot_be_had_does_not_cost_the_report() -> None:
     assert "Mute" in describe(Mute()).details
 
 
+# ---------------------------------------------------------------- chains
+
+
+def _fail_after(number: int, text: str) -> NoReturn:
+    """Raise a chain of so many exceptions, each from the one before."""
+    if number == 1:
+        raise KeyError(f"link 1 {text}")
+    try:
+        _fail_after(number - 1, text)
+    except LookupError as cause:
+        raise IndexError(f"link {number} {text}") from cause
+
+
+def _deeply(frames: int, error: BaseException) -> NoReturn:
+    if not frames:
+        raise error
+    _deeply(frames - 1, error)
+
+
+@pytest.mark.parametrize(
+    ("links", "text"), [(2, "x" * 100_000), (30, "x" * 2_000), (60, "x"), (120, "")], ids=["2", "30", "60", "120"]
+)
+def test_long_details_keep_every_exception_of_the_chain(links: int, text: str) -> None:
+    """Its type, the beginning of its text and, while there is room, the line that raised it: not the two ends only."""
+    with pytest.raises(IndexError) as caught:
+        _fail_after(links, text)
+    details = describe(caught.value).details
+    assert len(details) <= LONGEST_DETAILS
+    assert details.count("The above exception was the direct cause of the following exception:") == links - 1
+    assert re.findall(r"^(\w+): '?(link \d+)", details, re.MULTILINE) == [
+        ("KeyError" if number == 1 else "IndexError", f"link {number}") for number in range(1, links + 1)
+    ]
+    assert ('raise KeyError(f"link 1 {text}")' in details) == (links <= 60)
+
+
+def test_long_details_keep_the_frames_around_a_deep_stack() -> None:
+    """Where it was called, and where it was raised."""
+
+    def first(number: int) -> None:
+        (second if number else third)(number - 1)
+
+    def second(number: int) -> None:
+        first(number)
+
+    def third(_: int) -> None:
+        raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here") as caught:
+        first(300)
+    details = describe(caught.value).details
+    assert len(details) <= LONGEST_DETAILS
+    assert "first(300)" in details
+    assert "frames left out" in details
+    assert 'raise ValueError("here")\n' in details
+    assert details.endswith("ValueError: here\n")
+
+
+def test_long_details_keep_each_member_of_a_group() -> None:
+    """Those of groups in groups, and what the group came from."""
+    inner = ExceptionGroup("inner", [KeyError("deep down")])
+    members = [ValueError(f"member {number} " + "x" * 3000) for number in range(40)]
+    error = ExceptionGroup("outer", [*members, inner])
+    error.__cause__ = OSError("the cause")
+    details = describe(error).details
+    assert len(details) <= LONGEST_DETAILS
+    assert [f"ValueError: member {number} " in details for number in range(40)] == [True] * 40
+    assert details.startswith("OSError: the cause\n")
+    assert "KeyError: 'deep down'" in details
+
+
+def test_what_an_exception_was_raised_from_stays_hidden_when_it_was_suppressed() -> None:
+    """`from None` means that."""
+    with pytest.raises(IndexError) as caught:
+        _fail_after(2, "x" * 100_000)
+    caught.value.__cause__ = None
+    caught.value.__context__ = OSError("never shown")
+    caught.value.__suppress_context__ = True
+    assert "never shown" not in describe(caught.value).details
+
+
+def test_a_chain_beyond_all_measure_is_cut_in_its_middle() -> None:
+    """The first and the last are kept."""
+    error = ValueError("link 0")
+    for number in range(1, 2000):
+        following = ValueError(f"link {number}")
+        following.__cause__ = error
+        error = following
+    details = describe(error).details
+    assert len(details) <= LONGEST_DETAILS
+    assert details.startswith("ValueError: link 0\n")
+    assert details.endswith("ValueError: link 1999\n")
+    assert "characters left out" in details
+
+
+def test_the_details_add_no_values_of_variables() -> None:
+    """Only what the program itself put into texts: locals may be anybody's password."""
+    password = "top" + "secret"
+    with pytest.raises(ValueError, match="denied") as caught:
+        _deeply(3, ValueError(f"denied, {len(password)}"))
+    assert password not in describe(caught.value).details
+
+
+@given(st.lists(st.text(max_size=30_000), min_size=1, max_size=8), st.booleans(), st.booleans())
+def test_a_description_is_bounded_and_never_empty(texts: list[str], grouped: bool, linked: bool) -> None:
+    """Whatever the exceptions say."""
+    errors = [ValueError(text) for text in texts]
+    if linked:
+        for error, cause in itertools.pairwise(errors):
+            error.__context__ = cause
+    described = describe(ExceptionGroup("many", errors) if grouped else errors[0])
+    assert described.message.strip()
+    assert len(described.message) <= LONGEST_MESSAGE
+    assert 0 < len(described.details) <= LONGEST_DETAILS
+
+
+# ---------------------------------------------------------------- what is reported
+
+
+def told(
+    error: BaseException,
+    retries: object = 3,
+    message: str | None = None,
+    policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
+    chance: float = 0.5,
+) -> Report:
+    """Report without details, which are looked at elsewhere."""
+    made = report(error, retries=retries, exception_message=message, policy=policy, chance=chance)
+    return Report(made.message, None, made.retries, made.pause)
+
+
 @pytest.mark.parametrize(
     ("retries", "expected"), [(3, 10.0), (2, 30.0), (1, 90.0), (5, 10.0), (0, 270.0), (-90, 600.0), (None, 10.0)]
 )
-def test_the_pause_after_a_failure_grows_with_the_attempts(retries: object, expected: float) -> None:
-    """The engine counts retries down from three."""
-    assert pause(retries, chance=0.5) == expected
+def test_the_engine_counts_unless_a_policy_does(retries: object, expected: float) -> None:
+    """It counts down from three, and the pause grows."""
+    assert told(ValueError("a"), retries) == Report("a", None, None, expected)
 
 
-@given(st.none() | st.integers(-(10**9), 10**9), st.floats(0, 1))
-def test_the_pause_after_a_failure_stays_in_its_range(retries: object, chance: float) -> None:
-    """Between eight seconds and twelve minutes."""
-    assert 8.0 <= pause(retries, chance) <= LONGEST_PAUSE * 1.2
+@pytest.mark.parametrize(
+    ("attempts", "retries", "message", "left", "pause"),
+    [
+        (5, 3, None, 4, 10.0),
+        (5, 3, "", 4, 10.0),
+        (5, 4, "a", 3, 30.0),
+        (5, 3, "a", 2, 90.0),
+        (5, 1, "a", 0, None),
+        (5, 0, "a", 0, None),
+        (5, None, None, 4, 10.0),
+        (5, None, "a", None, 10.0),
+        (5, 3, "Retry later: a", 4, 10.0),
+        (5, 3, "Retry later, after a failure: a", 2, 90.0),
+        (2, 8, "a", 1, 10.0),
+        (1, 3, None, 0, None),
+        (1, 3, "a", 0, None),
+        (1, None, "a", 0, None),
+    ],
+)
+def test_a_policy_counts_its_attempts_in_the_retries_of_the_engine(
+    attempts: int, retries: object, message: str | None, left: int | None, pause: float | None
+) -> None:
+    """The first failure sets them; a message, other than that of a job put off, tells that there was one."""
+    policy = RetryPolicy(attempts=attempts)
+    assert told(ValueError("b"), retries, message, policy) == Report("b", None, left, pause)
+
+
+def test_the_policy_of_the_type_decides() -> None:
+    """About attempts and pauses."""
+    policy = RetryPolicy(
+        exceptions={OSError: RetryPolicy(attempts=9, first_pause="1m"), ValueError: RetryPolicy(attempts=1)}
+    )
+    assert told(ConnectionError("a"), policy=policy) == Report("a", None, 8, 60.0)
+    assert told(ValueError("a"), policy=policy) == Report("a", None, 0, None)
+    assert told(KeyError("a"), policy=policy) == Report("'a'", None, None, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (JobFailure("a"), Report("a", None, None, 10.0)),
+        (JobFailure("a", retries=7), Report("a", None, 7, 10.0)),
+        (JobFailure("a", retry_after="1h"), Report("a", None, None, 3600.0)),
+        (JobFailure("a", retries=1, retry_after="1h"), Report("a", None, 1, 3600.0)),
+        (JobFailure("a", retries=0, retry_after="1h"), Report("a", None, 0, None)),
+        (JobFailure("a", retry_after=0), Report("a", None, None, None)),
+        (JobFailure(" "), Report("JobFailure", None, None, 10.0)),
+        (JobFailure("x" * 3000), Report("x" * (LONGEST_MESSAGE - 1) + "…", None, None, 10.0)),
+        (DeadLetter("a"), Report("a", None, 0, None)),
+        (DeadLetter(""), Report("DeadLetter", None, 0, None)),
+        (RetryLater("5m"), Report("before", None, 3, 300.0)),
+        (RetryLater(0), Report("before", None, 3, None)),
+        (RetryLater("5m", "a"), Report("Retry later, after a failure: a", None, 3, 300.0)),
+        (RetryLater("5m", " "), Report("before", None, 3, 300.0)),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_handler_may_decide_itself(error: BaseException, expected: Report) -> None:
+    """What it leaves open is as the policy says."""
+    assert told(error, 3, "before") == expected
+
+
+@pytest.mark.parametrize(
+    ("retries", "message", "expected"),
+    [
+        (2, None, Report(None, None, 2, 60.0)),
+        (0, "a", Report("a", None, 1, 60.0)),
+        (-3, "a", Report("a", None, 1, 60.0)),
+        (None, "a", Report("a", None, 1, 60.0)),
+        (2, "Retry later: a", Report("Retry later: a", None, 2, 60.0)),
+    ],
+)
+def test_putting_a_job_off_changes_nothing_but_the_time(retries: object, message: str | None, expected: Report) -> None:
+    """Its message is repeated, because an absent one clears it; without retries it would be a dead letter."""
+    assert told(RetryLater("1m"), retries, message) == expected
+
+
+def test_a_job_that_is_put_off_says_why_and_still_has_its_first_failure_before_it() -> None:
+    """And one that had failed keeps that in mind, or it would never come to an end."""
+    policy = RetryPolicy(attempts=5)
+    message: str | None = None
+    retries: int | None = 3
+    seen: list[tuple[str | None, int | None]] = []
+    for error in (
+        RetryLater(1, "closed"),
+        RetryLater(1),
+        OSError("a"),
+        RetryLater(1, "shut"),
+        RetryLater(1),
+        OSError("b"),
+    ):
+        made = told(error, retries, message, policy)
+        message, retries = made.message, made.retries
+        seen.append((message, retries))
+    assert seen == [
+        ("Retry later: closed", 3),
+        ("Retry later: closed", 3),
+        ("a", 4),
+        ("Retry later, after a failure: shut", 4),
+        ("Retry later, after a failure: shut", 4),
+        ("b", 3),
+    ]
+
+
+def test_a_failure_is_not_taken_for_a_job_that_was_put_off() -> None:
+    """Whatever its text: it would be the first failure for ever."""
+    assert told(ValueError("Retry later: no")).message == "ValueError: Retry later: no"
+    assert told(JobFailure("Retry later: no")).message == "JobFailure: Retry later: no"
+
+
+def test_another_message_can_be_given() -> None:
+    """For what only the caller knows."""
+    made = report(
+        ValueError("a"), retries=3, exception_message=None, policy=RetryPolicy(), chance=0.5, message="refused"
+    )
+    assert (made.message, made.details) == ("refused", "ValueError: a\n")
+
+
+def _later(text: str) -> RetryLater:
+    return RetryLater(1, text)
+
+
+@pytest.mark.parametrize("kind", [JobFailure, DeadLetter, _later])
+def test_the_details_of_a_decision_are_those_of_its_origin(kind: Callable[[str], Exception]) -> None:
+    """Of the exception that it was raised from, or while that was handled, unless it is suppressed."""
+
+    def details(error: BaseException) -> str | None:
+        return report(error, retries=3, exception_message=None, policy=RetryPolicy(), chance=0.5).details
+
+    from_one, while_one, alone = kind("a"), kind("a"), kind("a")
+    from_one.__cause__ = OSError("the cause")
+    while_one.__context__ = OSError("the context")
+    alone.__context__, alone.__suppress_context__ = OSError("hidden"), True
+    assert details(from_one) == "OSError: the cause\n"
+    assert details(while_one) == "OSError: the context\n"
+    own = details(alone)
+    # A job that is put off has not failed: what the engine has of an earlier failure stays.
+    assert own is None if isinstance(alone, RetryLater) else own is not None and own.endswith(": a\n")
+
+
+@pytest.mark.parametrize(
+    ("made", "retries", "expected"),
+    [
+        (Report("a", None, None, 10.0), 3, "has 2 retries left and is offered again in 10 s"),
+        (Report("a", None, None, 30.0), 2, "has 1 retry left and is offered again in 30 s"),
+        (Report("a", None, None, 90.0), 1, "moves to the dead letters"),
+        (Report("a", None, None, 10.0), None, "is offered again in 10 s"),
+        (Report("a", None, 4, None), 3, "has 4 retries left and is offered again at once"),
+        (Report("a", None, 4, 86_400.0), 3, "has 4 retries left and is offered again in 86,400 s"),
+        (Report("a", None, 0, None), 3, "moves to the dead letters"),
+    ],
+)
+def test_the_log_is_told_what_becomes_of_the_job(made: Report, retries: object, expected: str) -> None:
+    """What the engine does with the report."""
+    assert outlook(made, retries) == expected
+
+
+errors = st.one_of(
+    st.builds(ValueError, st.text(max_size=50)),
+    st.builds(
+        JobFailure,
+        st.text(max_size=50),
+        retries=st.none() | st.integers(0, 9),
+        retry_after=st.none() | st.floats(0, 99),
+    ),
+    st.builds(RetryLater, st.floats(0, 1e6), st.none() | st.text(max_size=3000)),
+    st.builds(DeadLetter, st.text(max_size=3000)),
+)
+some_policies = st.builds(RetryPolicy, attempts=st.none() | st.integers(1, 9), first_pause=st.floats(0, 600))
+
+
+@given(
+    errors,
+    st.none() | st.integers(-5, 20),
+    st.none() | st.text() | st.text().map("Retry later: ".__add__),
+    some_policies,
+    st.floats(0, 1),
+)
+def test_every_report_can_be_stored_and_means_something(
+    error: BaseException, retries: int | None, message: str | None, policy: RetryPolicy, chance: float
+) -> None:
+    """No negative retries, no pause on the way to the dead letters, no pause of zero, a message within bounds."""
+    made = report(error, retries=retries, exception_message=message, policy=policy, chance=chance)
+    assert made.retries is None or made.retries >= 0
+    assert made.pause is None or (made.pause > 0 and made.retries != 0)
+    assert outlook(made, retries)
+    if isinstance(error, RetryLater):
+        assert made.retries == max(retries or 1, 1)
+        if error.message is None:
+            assert made.message == message
+    else:
+        assert made.message is not None
+        assert made.message.strip()
+        assert len(made.message) <= LONGEST_MESSAGE
+
+
+@given(some_policies, st.integers(1, 10), st.lists(st.none() | st.text(max_size=5), max_size=40))
+def test_a_job_that_keeps_failing_ends_after_its_attempts(
+    policy: RetryPolicy, given_by_the_engine: int, put_off: list[str | None]
+) -> None:
+    """However often it is put off in between, and whatever retries the engine gave it."""
+    retries, message, failed = given_by_the_engine, None, 0
+    pending = list(put_off)
+    while retries:
+        later = RetryLater(1, pending.pop()) if pending else None
+        if later is not None and len(pending) % 2:
+            made = told(later, retries, message, policy)
+        else:
+            failed += 1
+            made = told(ValueError("Retry later: a" if failed % 2 else ""), retries, message, policy)
+        message = made.message
+        retries = retries - 1 if made.retries is None else made.retries
+    assert failed == (policy.attempts or given_by_the_engine)
+
+
+# ---------------------------------------------------------------- the log
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,24 @@
 """The exceptions of this library.
 
 ```text
-ExternalWorkerError                     everything raised by this library on purpose
+ExternalWorkerError                     everything raised by this library on purpose, and by handlers to end their job
 ├─ InvalidArgumentError                 an argument was refused; nothing was sent            (also ValueError)
-└─ FlowableRestException                the engine, or something before it, did not answer as asked
-   └─ UnreadableAnswerError             it answered "done" with a body that cannot be read   (also JSONDecodeError)
+├─ MissingVariableError                 a job has no variable of that name                   (also KeyError)
+├─ UnreadableVariableError              a variable was touched whose content did not come
+├─ ClientClosedError                    a client was to be used after it was closed          (also RuntimeError)
+├─ FlowableRestException                the engine, or something before it, did not answer as asked
+│  └─ UnreadableAnswerError             it answered "done" with a body that cannot be read   (also JSONDecodeError)
+└─ HandlerError                         raised by handlers, to say how the job ends
+   ├─ BpmnError                         in an error that the process knows
+   ├─ CmmnTerminate                     the plan item of the case is terminated
+   ├─ JobFailure                        it failed, with a message, retries and pause of the handler's choice
+   ├─ RetryLater                        it is offered again after a delay, and no retry is spent
+   └─ DeadLetter                        it failed, and nobody needs to try it again
 ```
 
 `FlowableRestException` and `UnreadableAnswerError` live in `flowable_rest_exception`, where programs for version 1
-import the former from. Trouble on the network is not in this tree: it reaches callers as `requests.exceptions.*`,
-unchanged, because that is what programs catch.
+import the former from; `HandlerError` and those below it in `handler_errors`. Trouble on the network is not in this
+tree: it reaches callers as `requests.exceptions.*`, unchanged, because that is what programs catch.
 """
 
 from __future__ import annotations
@@ -21,7 +30,7 @@ SHOWN_OF_A_VALUE = 120
 
 
 class ExternalWorkerError(Exception):
-    """Base of every exception that this library raises on purpose. Never raised itself."""
+    """Base of every exception that this library raises on purpose, or asks handlers to. Never raised itself."""
 
 
 class InvalidArgumentError(ExternalWorkerError, ValueError):
@@ -70,3 +79,68 @@ def shorten(value: object) -> str:
     except BaseException:  # noqa: BLE001 - somebody else's __repr__
         text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN_OF_A_VALUE else text[: SHOWN_OF_A_VALUE - 1] + "…"
+
+
+class ClientClosedError(ExternalWorkerError, RuntimeError):
+    """A client was to subscribe to something after it was closed, or while it was being closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this client is closed: make a new one to subscribe")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it picklable: the text is no argument."""
+        return type(self), ()
+
+
+class MissingVariableError(ExternalWorkerError, KeyError):
+    """A job was asked for a variable that it does not have.
+
+    Args:
+        name: Of the variable.
+        present: The names of those that it has.
+
+    Attributes:
+        name: As given.
+        present: As given.
+    """
+
+    def __init__(self, name: str, present: tuple[str, ...]) -> None:
+        self.name = name
+        self.present = present
+        super().__init__(name, present)
+
+    def __str__(self) -> str:
+        """Say what there is: a wrong letter is then easy to see."""
+        names = ", ".join(map(repr, self.present))
+        return f"the job has no variable {self.name!r}; it has {names or 'none at all'}"
+
+
+class UnreadableVariableError(ExternalWorkerError):
+    """A variable was touched whose content did not reach the worker.
+
+    Args:
+        name: Of the variable.
+        type: The engine's name of its type.
+        reason: Why, as half a sentence. `None`: because the engine's API does not give values of this type.
+
+    Attributes:
+        name: As given.
+        type: As given.
+        reason: As given.
+    """
+
+    def __init__(self, name: str, type: str | None, reason: str | None = None) -> None:  # noqa: A002 - the wire's word
+        self.name = name
+        self.type = type
+        self.reason = reason
+        super().__init__(name, type, reason)
+
+    def __str__(self) -> str:
+        """Say what can be done."""
+        what = f"variable {self.name!r} of type {self.type}"
+        if self.reason is not None:
+            return f"{what} cannot be read: {self.reason}. What came is the value of this member of job.variables"
+        return (
+            f"{what} cannot be read: the engine gives workers no byte arrays, Java objects and UUIDs. "
+            "Let the process hand it over in another form, such as text or JSON"
+        )

@@ -7,7 +7,7 @@ return result.failure().error_message("printer is on fire").retries(0)
 ```
 
 A value that the engine would refuse, or could not be sent, is refused by the step that was given it, so that the
-traceback shows the line. What each type keeps: docs/engine.md, Variables.
+traceback shows the line. What becomes of each Python value: docs/variables.md.
 """
 
 from __future__ import annotations
@@ -16,18 +16,24 @@ import json
 import logging
 import numbers
 import operator
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol, Self
+from uuid import UUID
 
 from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
+from flowable.external_worker_client.variables import Typed, write
 
 _logger = logging.getLogger(__name__)
 
 _INTEGER = range(-(2**31), 2**31)
 _LONG = range(-(2**63), 2**63)
+_SIXTY_FOUR_BITS = "a whole number of at most 64 bits (send a larger one as text)"
 
 
 class SettlingClient(Protocol):
@@ -134,7 +140,7 @@ class WorkResultWithVariables:
         if number in _INTEGER:
             return self._add(name, "integer", number)
         if number not in _LONG:
-            raise InvalidArgumentError(label, value, "a whole number of at most 64 bits (send a larger one as text)")
+            raise InvalidArgumentError(label, value, _SIXTY_FOUR_BITS)
         _logger.warning("%s=%r is sent as type long: it does not fit into the 32 bits of an integer", label, number)
         return self._add(name, "long", number)
 
@@ -175,6 +181,130 @@ class WorkResultWithVariables:
         """
         _encode(_label("variable_json", name), value)
         return self._add(name, "json", value)
+
+    def variable_long(self, name: str, value: int | None) -> Self:
+        """Add a variable of type `long`: 64 bits.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is no whole number of
+                that size.
+        """
+        return self._insist("variable_long", name, value, "long")
+
+    def variable_short(self, name: str, value: int | None) -> Self:
+        """Add a variable of type `short`: 16 bits.
+
+        Raises:
+            InvalidArgumentError: As for `variable_long`.
+        """
+        return self._insist("variable_short", name, value, "short")
+
+    def variable_big_integer(self, name: str, value: int | None) -> Self:
+        """Add a variable of type `bigInteger`, of any size up to 4000 digits. Needs Flowable 7.2.
+
+        Raises:
+            InvalidArgumentError: As for `variable_long`.
+        """
+        return self._insist("variable_big_integer", name, value, "bigInteger")
+
+    def variable_decimal(self, name: str, value: Decimal | int | None) -> Self:
+        """Add a variable of type `bigDecimal`, with every digit. Needs Flowable 7.2.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is no `Decimal` and no
+                whole number, or not finite, or longer than 4000 characters when written out.
+        """
+        return self._insist("variable_decimal", name, value, "bigDecimal")
+
+    def variable_date(self, name: str, value: date | None) -> Self:
+        """Add a day, as a variable of type `localDate`. For the type `date`, see `variable_engine_date`.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is no date, or a
+                datetime.
+        """
+        return self._insist("variable_date", name, value, "localDate")
+
+    def variable_datetime(self, name: str, value: datetime | None) -> Self:
+        """Add a datetime: an aware one as type `instant`, a naive one as type `localDateTime`, cut to milliseconds.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is no datetime, or not
+                between the years 1 and 9999 in UTC.
+        """
+        aware = isinstance(value, datetime) and value.tzinfo is not None and value.utcoffset() is not None
+        return self._insist("variable_datetime", name, value, "instant" if aware else "localDateTime")
+
+    def variable_instant(self, name: str, value: datetime | None) -> Self:
+        """Add an aware datetime as a variable of type `instant`: in UTC, cut to milliseconds.
+
+        Raises:
+            InvalidArgumentError: As for `variable_datetime`, or the datetime is naive.
+        """
+        return self._insist("variable_instant", name, value, "instant")
+
+    def variable_local_date_time(self, name: str, value: datetime | None) -> Self:
+        """Add a naive datetime as a variable of type `localDateTime`, cut to milliseconds.
+
+        Raises:
+            InvalidArgumentError: As for `variable_datetime`, or the datetime is aware.
+        """
+        return self._insist("variable_local_date_time", name, value, "localDateTime")
+
+    def variable_engine_date(self, name: str, value: datetime | None) -> Self:
+        """Add an aware datetime as a variable of type `date`, as the engine's own expressions and forms use it.
+
+        It keeps milliseconds, and up to release 7.2 shows it to workers without them; `variable_instant` has no such
+        loss.
+
+        Raises:
+            InvalidArgumentError: As for `variable_instant`.
+        """
+        return self._insist("variable_engine_date", name, value, "date")
+
+    def variable_uuid(self, name: str, value: UUID | None) -> Self:
+        """Add a UUID as a variable of type `string`: those that the engine has itself are closed to workers.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is no UUID.
+        """
+        if value is not None and not isinstance(value, UUID):
+            raise InvalidArgumentError(_label("variable_uuid", name), value, "a UUID or None")
+        return self._insist("variable_uuid", name, value, "string")
+
+    def variable_null(self, name: str) -> Self:
+        """Add a variable that is null.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters.
+        """
+        return self.variable(name, None)
+
+    def variable(self, name: str, value: object) -> Self:
+        """Add a variable of the type that keeps its value, as `variables.write` says.
+
+        Raises:
+            InvalidArgumentError: The name is no text or longer than 255 characters, or the value is of no type that can
+                be sent, or would be damaged on its way.
+        """
+        self._variables.append(write(name, value, parameter=_label("variable", name)))
+        return self
+
+    def variables(self, mapping: Mapping[str, object]) -> Self:
+        """Add variables by name, each as `variable` does.
+
+        Raises:
+            InvalidArgumentError: It is no mapping, or as for `variable`. Nothing was added then.
+        """
+        if not isinstance(mapping, Mapping):
+            raise InvalidArgumentError("mapping", mapping, "a mapping of names to values")
+        # All or nothing: an outcome that a handler goes on with after an error has no half of it.
+        self._variables += [write(name, value, parameter=_label("variables", name)) for name, value in mapping.items()]
+        return self
+
+    def _insist(self, step: str, name: str, value: object, type: str) -> Self:  # noqa: A002 - the wire's word
+        self._variables.append(write(name, Typed(value, type), parameter=_label(step, name)))
+        return self
 
     def _add(self, name: str, type: str, value: object) -> Self:  # noqa: A002 - the wire's word
         self._variables.append(EngineRestVariable(arguments.variable_name(name), type, value))

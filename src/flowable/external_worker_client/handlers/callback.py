@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError, shorten
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
+from flowable.external_worker_client.handler_errors import BpmnError, CmmnTerminate
 from flowable.external_worker_client.worker_result import Executable, NothingReturned, WorkerResultBuilder, WorkResult
 
 
@@ -57,11 +58,20 @@ def check(callback: object) -> Callable[..., Any]:
 def run(callback: Callable[..., Any], job: ExternalWorkerAcquireJobResponse) -> Executable:
     """Call a handler and return its outcome. `None` is success without variables.
 
+    A `BpmnError` or `CmmnTerminate` that it raises is the outcome of that name. The other exceptions that say how a
+    job ends are failures, of which the caller knows more: retries, pauses.
+
     Raises:
         UnknownOutcomeError: It returned something else than an outcome.
-        BaseException: Whatever the handler raises, `SystemExit` included.
+        BaseException: Whatever else the handler raises, `SystemExit` included.
     """
-    returned = callback(job, WorkerResultBuilder(job))
+    builder = WorkerResultBuilder(job)
+    try:
+        returned = callback(job, builder)
+    except BpmnError as error:
+        return builder.bpmn_error().error_code(error.code).variables(error.variables)
+    except CmmnTerminate as error:
+        return builder.cmmn_terminate().variables(error.variables)
     if returned is None:
         return NothingReturned(job.id)
     # The base class alone decides nothing.
