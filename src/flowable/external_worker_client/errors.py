@@ -8,17 +8,22 @@ ExternalWorkerError                     everything raised by this library on pur
 ├─ ClientClosedError                    a client was to be used after it was closed          (also RuntimeError)
 ├─ FlowableRestException                the engine, or something before it, did not answer as asked
 │  └─ UnreadableAnswerError             it answered "done" with a body that cannot be read   (also JSONDecodeError)
+├─ InvalidHandlerError                  a function cannot be a handler                       (also TypeError)
+├─ InvalidVariablesError                a job does not have the variables its handler needs
+├─ TimeLimitExceededError               a coroutine was cancelled, its time was over         (also TimeoutError)
 └─ HandlerError                         raised by handlers, to say how the job ends
    ├─ BpmnError                         in an error that the process knows
    ├─ CmmnTerminate                     the plan item of the case is terminated
    ├─ JobFailure                        it failed, with a message, retries and pause of the handler's choice
    ├─ RetryLater                        it is offered again after a delay, and no retry is spent
    └─ DeadLetter                        it failed, and nobody needs to try it again
+      └─ InvalidOutcomeError            what a handler returned is no outcome, or cannot be sent
 ```
 
 `FlowableRestException` and `UnreadableAnswerError` live in `flowable_rest_exception`, where programs for version 1
-import the former from; `HandlerError` and those below it in `handler_errors`. Trouble on the network is not in this
-tree: it reaches callers as `requests.exceptions.*`, unchanged, because that is what programs catch.
+import the former from; `HandlerError` and those below it in `handler_errors`; what is about declared handlers in
+`handlers`. Trouble on the network is not in this tree: it reaches callers as `requests.exceptions.*`, unchanged,
+because that is what programs catch.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from flowable.external_worker_client.response_converter import (
     convert_to_external_worker_job_response,
 )
 from flowable.external_worker_client.rest.transport import Response
+from flowable.external_worker_client.variables import Release, check
 
 #: Stands for U+0000, which PostgreSQL cannot store: a report that contains it would be refused for ever.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -65,12 +66,18 @@ def encode(members: Mapping[str, Any]) -> bytes:
     return json.dumps(present, allow_nan=False, separators=(",", ":")).encode()
 
 
-def encode_variables(variables: Iterable[EngineRestVariable] | None) -> list[dict[str, Any]]:
+def encode_variables(
+    variables: Iterable[EngineRestVariable] | None, engine: Release | None = None
+) -> list[dict[str, Any]]:
     """Return variables as JSON objects.
+
+    Args:
+        variables: What is to be sent. `None`: nothing.
+        engine: The release that they are sent to. `None`: not known, and then the engine refuses what it cannot hold.
 
     Raises:
         InvalidArgumentError: They are no variables, a name is no text or too long, or a value is not what JSON can
-            say. It names the variable.
+            say or what the release can hold. It names the variable.
     """
     if variables is None:
         return []
@@ -82,6 +89,8 @@ def encode_variables(variables: Iterable[EngineRestVariable] | None) -> list[dic
         if not all(hasattr(variable, attribute) for attribute in ("name", "type", "value", "value_url")):
             raise InvalidArgumentError(f"variables[{position}]", variable, "an EngineRestVariable")
         encoded.append(_encode_variable(variable))
+        if engine is not None:
+            check(variable, engine)
     return encoded
 
 
