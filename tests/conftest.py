@@ -67,6 +67,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--engine-release", choices=RELEASES, default=DEFAULT_RELEASE, help="the release that tests use which name none"
     )
+    # Here, because the options of a folder are known only when that is named on the command line.
+    group.addoption(
+        "--storm-jobs",
+        type=int,
+        metavar="N",
+        default=200,
+        help="jobs in each test of tests/storms; default: %(default)s",
+    )
+    group.addoption(
+        "--storm-seed", type=int, metavar="N", help="of their dice; default: another one each time, printed"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -113,18 +124,34 @@ def needs_build(item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what cannot run for lack of tools, and put tests on the same release together."""
+    lines = []
     building = [item for item in items if needs_build(item)]
     if building:
         from engine import launch  # noqa: PLC0415  # only when there is something to build
 
         missing = launch.missing_tools({shared_release(item) or DEFAULT_RELEASE for item in building})
-        # In CI nobody reads a line of a summary: there the tests run, and fail with the same sentence.
-        if missing and not os.environ.get("CI"):
-            config.stash[_left_out] = f"{len(building)} tests on the real engine were left out. {missing}"
-            config.hook.pytest_deselected(items=building)
-            items[:] = [item for item in items if item not in building]
+        lines += leave_out(config, items, building, missing)
+    on_postgres = [item for item in items if "postgres_server" in getattr(item, "fixturenames", ())]
+    if on_postgres:
+        from engine import postgres  # noqa: PLC0415  # only when there is something to start
+
+        lines += leave_out(config, items, on_postgres, postgres.missing())
+    if lines:
+        config.stash[_left_out] = " ".join(lines)
     # Stable, so that the shuffled order stays within a release.
     items.sort(key=lambda item: RELEASES.index(named_release(item) or DEFAULT_RELEASE))
+
+
+def leave_out(
+    config: pytest.Config, items: list[pytest.Item], these: list[pytest.Item], missing: str | None
+) -> list[str]:
+    """Take out tests for which something is missing, and return a line that says so."""
+    # In CI nobody reads a line of a summary: there the tests run, and fail with the same sentence.
+    if not missing or os.environ.get("CI"):
+        return []
+    config.hook.pytest_deselected(items=these)
+    items[:] = [item for item in items if item not in these]
+    return [f"{len(these)} tests on the real engine were left out. {missing}"]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -106,6 +106,39 @@ def test_a_program_whose_main_thread_ended_goes_on_working(stub: Stub) -> None:
     ]
 
 
+SIDE_BY_SIDE = """
+import sys, threading
+from flowable.external_worker_client import ExternalWorkerClient
+
+client = ExternalWorkerClient(sys.argv[1], "worker-1")
+together = threading.Barrier(4, timeout=20)
+
+def handle(job, result):
+    threading.main_thread().join(20)
+    together.wait()
+    if job.id == "last":
+        subscription.unsubscribe()
+    return result.success().variable_boolean("main", threading.main_thread().is_alive())
+
+subscription = client.subscribe("topic", handle, wait_period_seconds=0.02, concurrency=4)
+"""
+
+
+def test_a_program_whose_main_thread_ended_runs_several_handlers_at_once(stub: Stub) -> None:
+    """No thread can be started any more by then: all of them were when it subscribed."""
+    jobs = ["a", "b", "c", "d", "e", "f", "g", "last"]
+    stub.offer([job_json(job_id) for job_id in jobs[:4]], [], [job_json(job_id) for job_id in jobs[4:]])
+    program = start(SIDE_BY_SIDE, stub.url)
+    try:
+        _, errors = program.communicate(timeout=30)
+    finally:
+        program.kill()
+        program.wait()
+    assert (program.returncode, errors) == (0, "")
+    said = {"name": "main", "type": "boolean", "value": False}
+    assert sorted(stub.settled(), key=lambda seen: seen.path) == [completing(job_id, said) for job_id in jobs]
+
+
 def test_a_program_whose_main_thread_ended_can_be_ended(stub: Stub) -> None:
     """From outside, as any program."""
     stub.offer([job_json("first")])
@@ -809,7 +842,10 @@ def test_unsubscribe_from_the_callback_lets_it_finish(workers: Workers) -> None:
 
 
 def test_unsubscribe_waits_for_the_running_callback(workers: Workers) -> None:
-    """After it returned nothing runs and nothing starts, though there is work; the result was delivered."""
+    """After it returned nothing runs and nothing starts, though there is work; the result was delivered.
+
+    What waited is given back meanwhile, so that others need not wait for that callback.
+    """
     workers.stub.offer([job_json("a"), job_json("b")], [job_json("c")])
     running, go_on = threading.Event(), threading.Event()
     finished: list[str] = []
@@ -821,10 +857,15 @@ def test_unsubscribe_waits_for_the_running_callback(workers: Workers) -> None:
 
     subscription = workers.subscribe(handle, number_of_tasks=2)
     assert running.wait(DEADLINE)
-    threading.Timer(0.05, go_on.set).start()
+
+    def when_given_back() -> None:
+        workers.stub.wait_until(lambda stub: stub.settled())
+        go_on.set()
+
+    threading.Thread(target=when_given_back).start()
     subscription.unsubscribe()
     assert finished == ["a"]
-    assert workers.stub.settled() == [completing("a"), settling("b", "fail", retries=3)]
+    assert workers.stub.settled() == [settling("b", "fail", retries=3), completing("a")]
     assert len(workers.stub.acquires()) == 1
 
 

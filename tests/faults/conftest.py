@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
+import requests
 from tests.faults.stub import Stub
 
 from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription
+from flowable.external_worker_client.testing import EmbeddedAdapter, EmbeddedEngine, Process, Task
+from flowable.external_worker_client.testing import JumpingClock as EngineClock
 
 PATIENCE = 8.0  # real seconds until a test gives up waiting
 
@@ -25,23 +32,43 @@ def eventually(condition: Callable[[], object], what: str = "") -> None:
         time.sleep(0.002)
 
 
+@dataclass(eq=False, slots=True)
+class Sleeper:
+    """One wait: until when, and what ends it before."""
+
+    deadline: float
+    event: threading.Event
+
+
 class JumpingClock:
-    """Time that passes only by waiting: a wait is over at once, and the time later.
+    """Time that passes only while everybody waits: then it jumps to the first moment that somebody waits for.
+
+    A thread belongs to the clock from its first wait on, or from `join` on, until it ends or leaves.
 
     Attributes:
-        limit: A wait that would end after this moment really waits, for the event or for a later limit.
-        waits: The seconds of all waits, in order.
-        at_wait: Called at the beginning of each wait.
-        blocked: How many really wait at this moment.
+        limit: Time does not pass this moment by itself.
+        waits: The seconds of all waits for time, in order; not those for an event only.
+        at_wait: Called at the beginning of each of them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._now = 1000.0
-        self.limit = float("inf")
+        self._threads: set[threading.Thread] = set()
+        self._sleepers: dict[threading.Thread, Sleeper] = {}
+        self.limit = math.inf
         self.waits: list[float] = []
         self.at_wait: Callable[[float], None] | None = None
-        self.blocked = 0
+
+    def join(self, thread: threading.Thread) -> None:
+        """Wait for a thread before time passes."""
+        with self._lock:
+            self._threads.add(thread)
+
+    def leave(self, thread: threading.Thread) -> None:
+        """Do not wait for a thread any more, until it waits for time again."""
+        with self._lock:
+            self._threads.discard(thread)
 
     def now(self) -> float:
         """Return the time."""
@@ -53,31 +80,53 @@ class JumpingClock:
         with self._lock:
             self._now += seconds
 
+    @property
+    def blocked(self) -> int:
+        """How many wait for a moment that will not come before the limit is changed, and for nothing else."""
+        with self._lock:
+            return sum(
+                self.limit < sleeper.deadline and not sleeper.event.is_set() for sleeper in self._sleepers.values()
+            )
+
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Jump, or wait if that would be past the limit."""
-        self.waits.append(seconds)
-        if self.at_wait:
-            self.at_wait(seconds)
-        if event.is_set():
-            return True
-        if not self._jumped(seconds, blocked=0):
-            give_up = time.monotonic() + 3 * PATIENCE
-            while not self._jumped(seconds, blocked=1):
-                if event.wait(0.005):
-                    with self._lock:
-                        self.blocked -= 1
-                    return True
+        """Wait for the event, or until so much time has passed."""
+        if seconds < math.inf:
+            self.waits.append(seconds)
+            if self.at_wait:
+                self.at_wait(seconds)
+        thread = threading.current_thread()
+        with self._lock:
+            self._threads.add(thread)
+            sleeper = self._sleepers[thread] = Sleeper(self._now + seconds, event)
+        give_up = time.monotonic() + 3 * PATIENCE
+        try:
+            while not event.is_set():
+                with self._lock:
+                    if self._now >= sleeper.deadline:
+                        break
+                    if self._jumped():
+                        continue
+                event.wait(0.001)
                 assert time.monotonic() < give_up, "nobody ended a wait"
+        finally:
+            with self._lock:
+                del self._sleepers[thread]
         # A breath for the other threads: a worker without work would keep a processor busy.
         return event.wait(0.001)
 
-    def _jumped(self, seconds: float, *, blocked: int) -> bool:
-        """Let the time pass if the limit allows it; count who cannot, once and for as long as that lasts."""
-        with self._lock:
-            jumps = self._now + seconds <= self.limit
-            self._now += seconds if jumps else 0
-            self.blocked += (0 if jumps else 1) - blocked
-            return jumps
+    def _jumped(self) -> bool:
+        """Let time pass if everybody waits, and nobody is about to go on; say whether it did."""
+        self._threads = {each for each in self._threads if each.ident is None or each.is_alive()}
+        sleepers = self._sleepers.values()
+        if any(each not in self._sleepers for each in self._threads):
+            return False
+        if any(each.event.is_set() or each.deadline <= self._now for each in sleepers):
+            return False
+        first = min(each.deadline for each in sleepers)
+        if first > self.limit or first == math.inf:
+            return False
+        self._now = first
+        return True
 
 
 class World:
@@ -93,7 +142,8 @@ class World:
 
     def client(self, **options: Any) -> ExternalWorkerClient:
         """Make a client for the server."""
-        client = ExternalWorkerClient(f"http://127.0.0.1:{self.stub.port}", clock=self.clock, **options)
+        options.setdefault("clock", self.clock)
+        client = ExternalWorkerClient(f"http://127.0.0.1:{self.stub.port}", **options)
         self._clients.append(client)
         return client
 
@@ -163,3 +213,86 @@ def world(caplog: pytest.LogCaptureFixture) -> Iterator[World]:
         # A socket that nobody closed makes itself heard when it is collected, and fails the test that lost it.
         gc.collect()
         gc.unfreeze()
+
+
+class Wire(EmbeddedAdapter):
+    """The way to an embedded engine, on which a test can look at requests, and hold them up.
+
+    Attributes:
+        before: Called before each request, on the thread that sends it, with operation and body.
+        threads: By job, the names of the threads that settled it.
+        asked: For how many jobs each acquire asked.
+        listed: The filters of each look through the jobs.
+    """
+
+    def __init__(self, engine: EmbeddedEngine) -> None:
+        super().__init__(engine)
+        self.before: Callable[[str, dict[str, Any]], object] = lambda operation, body: None
+        self.threads: dict[str, list[str]] = {}
+        self.asked: list[int] = []
+        self.listed: list[dict[str, str]] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Look at a request, and carry it to the engine."""
+        body = json.loads(request.body) if request.body else {}
+        path, _, query = str(request.path_url).partition("?")
+        *_, job_id, operation = path.split("/")
+        if "numberOfTasks" in body:
+            operation = "acquire"
+            self.asked.append(body["numberOfTasks"])
+        elif request.method == "POST":
+            self.threads.setdefault(job_id, []).append(threading.current_thread().name)
+        elif operation == "jobs":
+            self.listed.append(dict(parse_qsl(query)))
+        self.before(operation, body)
+        return super().send(request, *args, **kwargs)
+
+
+class Workshop:
+    """An embedded engine, and clients for it that are closed at the end of the test.
+
+    Args:
+        clock: Of both. `None`: the machine's.
+        engine: Options of the engine.
+    """
+
+    def __init__(self, clock: EngineClock | None = None, **engine: Any) -> None:
+        self.clock = clock
+        self.engine = EmbeddedEngine(Process("p", Task("work", "t")), clock=clock, **engine)
+        self.wire = Wire(self.engine)
+        self._clients: list[ExternalWorkerClient] = []
+
+    def client(self, **options: Any) -> ExternalWorkerClient:
+        """Make a client."""
+        options.setdefault("clock", self.clock)
+        client = ExternalWorkerClient(self.wire.url, customize_session=self.wire.mount, **options)
+        self._clients.append(client)
+        return client
+
+    def start(self, number: int, key: str = "p") -> list[str]:
+        """Start instances, and return their ids."""
+        return [self.engine.start(key) for _ in range(number)]
+
+    def close(self) -> None:
+        """Close the clients."""
+        if self.clock is not None:
+            self.clock.end()
+        ended = [client.close(PATIENCE) for client in self._clients]
+        assert all(ended)
+
+
+@pytest.fixture
+def workshops(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Workshop]]:
+    """Make workshops: on a clock that jumps while the test waits for the engine, or in real time."""
+    before = set(threading.enumerate())
+    caplog.set_level(logging.INFO)
+    made: list[Workshop] = []
+
+    def make(*, real_time: bool = False, **engine: Any) -> Workshop:
+        made.append(Workshop(None if real_time else EngineClock(), **engine))
+        return made[-1]
+
+    yield make
+    for workshop in made:
+        workshop.close()
+    eventually(lambda: set(threading.enumerate()) <= before, "threads to end")

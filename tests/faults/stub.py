@@ -15,6 +15,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 _REASON = "Whatever"
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER without time: closing sends a reset instead of a farewell
@@ -69,6 +70,7 @@ class Job:
                 "id": self.id,
                 "correlationId": f"c-{self.id}",
                 "processInstanceId": "p-1",
+                "executionId": f"e-{self.id}",
                 "elementId": "task",
                 "retries": self.retries,
                 "exceptionMessage": self.message,
@@ -83,7 +85,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request: when by the test's clock, what, for which job, with which body."""
+    """One request: when by the test's clock, what, for which job, with which body, or filters for a list."""
 
     at: float
     operation: str
@@ -252,7 +254,9 @@ class Stub:
         if len(sent) < length:
             return False
         body = json.loads(sent) if length else {}
+        path, _, query = path.partition("?")
         operation, job_id = _route(method, path)
+        body |= dict(parse_qsl(query))
         with self._lock:
             self.received.append(Received(self._now(), operation, job_id, body))
             waiting = self.faults[operation]
@@ -289,6 +293,8 @@ class Stub:
     def _effect(self, operation: str, job_id: str | None, body: dict[str, Any]) -> Answer:
         if operation == "acquire":
             return self._acquire(body)
+        if operation == "list":
+            return self._list(body)
         job = self.jobs.get(job_id or "")
         if job is None or job.gone:
             detail = f"Could not find external worker job with id '{job_id}'."
@@ -314,6 +320,17 @@ class Stub:
             job.owner = body["workerId"]
         return 200, _JSON, json.dumps([job.as_json() for job in taken]).encode()
 
+    def _list(self, query: dict[str, Any]) -> Answer:
+        found = [
+            job.as_json()
+            for job in self.jobs.values()
+            if not job.gone
+            and (job.owner is not None or "locked" not in query)
+            and query.get("executionId") in (None, f"e-{job.id}")
+        ]
+        page = {"data": found, "total": len(found), "start": 0, "size": len(found), "sort": "id", "order": "asc"}
+        return 200, _JSON, json.dumps(page).encode()
+
 
 def _route(method: str, path: str) -> tuple[str, str | None]:
     parts = path.removeprefix("/moved").removeprefix("/external-job-api/").split("/")
@@ -322,6 +339,8 @@ def _route(method: str, path: str) -> tuple[str, str | None]:
             return "acquire", None
         case ["acquire", "jobs", job_id, operation] if operation in _OPERATIONS:
             return operation, job_id
+        case ["jobs"]:
+            return "list", None
         case ["jobs", job_id]:
             return "get", job_id
         case _:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.faults.conftest import World, eventually
+from tests.faults.conftest import PATIENCE, Workshop, World, eventually
 from tests.faults.stub import Fault, Stub
 
 
@@ -40,7 +43,7 @@ def test_jobs_whose_lock_runs_short_are_given_back_with_a_pause(
 
 
 @pytest.mark.parametrize("took", [60, 61, 3600])
-def test_nothing_is_given_back_after_the_lock(world: World, took: float) -> None:
+def test_nothing_is_given_back_after_the_lock(world: World, took: int) -> None:
     """A sibling may hold the instance's lock by then, and giving back would clear it: the neighbours are let be."""
     world.stub.add("1", "2", "3")
     world.subscribe(lambda job, result: world.clock.advance(took), number_of_tasks=3)
@@ -50,7 +53,16 @@ def test_nothing_is_given_back_after_the_lock(world: World, took: float) -> None
     assert world.handled == ["1"]
     assert world.stub.settled == {"1": ["complete"], "2": [], "3": []}
     assert world.stub.count("fail") == 0
-    assert world.logged() == ["Topic 't': these stay locked until 0 s from now: 2, 3"]
+    suggested = {60: "PT120S", 61: "PT300S", 3600: "PT7200S"}[took]
+    overrun = (
+        f"Topic 't': job 1 of 'task' runs for {took:.1f} s, longer than its lock of 60 s: the engine may offer it to "
+        f"another worker, and then refuses its result. Of the last 1 runs, half took no more than {took} s, the "
+        f'longest {took} s; choose lock_duration="{suggested}" or more'
+    )
+    assert world.logged() == [
+        *([overrun] if took > 60 else []),
+        "Topic 't': these stay locked until 0 s from now: 2, 3",
+    ]
 
 
 def test_a_job_with_its_full_lock_always_starts(world: World) -> None:
@@ -93,3 +105,55 @@ def test_an_outage_is_no_long_run(world: World) -> None:
     world.stop()
     assert world.handled == ["1", "2"]
     assert world.stub.settled == {"1": ["complete"], "2": ["complete"]}
+
+
+def test_a_handler_that_outlasts_its_lock_is_said_while_it_runs(world: World) -> None:
+    """Once, with what the topic's runs take and a lock that would do; nothing more is said when it ends."""
+    entered = threading.Event()
+    client = world.client()
+    other = world.subscribe(client=client, topic="another")
+
+    def handler(job: Any, result: Any) -> None:
+        if job.id != "4":
+            world.clock.advance(2)
+            return
+        world.clock.advance(61)
+        # The end of another subscription makes the client look at once; otherwise it would when the lock ends.
+        assert other.unsubscribe(PATIENCE)
+        eventually(world.logged, "the line")
+        entered.set()
+
+    world.stub.add("1", "2", "3", "4")
+    world.subscribe(handler, client=client)
+    assert entered.wait(PATIENCE)
+    world.served("4")
+    world.stop()
+    said = (
+        "Topic 't': job 4 of 'task' runs for 61.0 s, longer than its lock of 60 s: the engine may offer it to another "
+        "worker, and then refuses its result. Of the last 4 runs, half took no more than 2 s, the longest 61 s; choose "
+        'lock_duration="PT300S" or more'
+    )
+    assert world.logged() == [said]
+
+
+def test_the_end_of_a_lock_is_noticed_by_itself(workshops: Callable[..., Workshop]) -> None:
+    """In real time, with a handler that waits for the line about it."""
+    workshop = workshops(real_time=True)
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    listener = Listener(logging.WARNING)
+    logger = logging.getLogger("flowable.external_worker_client")
+    logger.addHandler(listener)
+    try:
+        (instance,) = workshop.start(1)
+        workshop.client().subscribe(
+            "t", lambda job, result: eventually(lambda: said, "the line"), lock_duration="PT0.2S"
+        )
+        workshop.engine.wait_for_end(instance)
+    finally:
+        logger.removeHandler(listener)
+    assert "longer than its lock of 0.2 s" in said[0]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from flowable.external_worker_client import (
+    BpmnError,
+    DeadLetter,
     EngineRestVariable,
     ExternalWorkerAcquireJobResponse,
     ExternalWorkerClient,
-    InvalidArgumentError,
     WorkerResultBuilder,
 )
+from flowable.external_worker_client.handlers.context import Context
+from flowable.external_worker_client.handlers.declared import declare
+from flowable.external_worker_client.handlers.invalid import InvalidHandlerError
+from flowable.external_worker_client.handlers.parameters import Shared
 from flowable.external_worker_client.testing import (
     EmbeddedAdapter,
     EmbeddedEngine,
@@ -26,6 +33,7 @@ from flowable.external_worker_client.testing import (
     Value,
     make_job,
     run_handler,
+    run_handler_async,
 )
 
 Job = ExternalWorkerAcquireJobResponse
@@ -132,7 +140,7 @@ def test_an_exception_becomes_the_failure_that_is_reported(error: BaseException,
 def test_an_exception_is_let_through_when_asked() -> None:
     """For a test that expects it."""
     with pytest.raises(ZeroDivisionError):
-        run_handler(lambda job, result: 1 / 0, raising=True)  # type: ignore[arg-type, return-value]
+        run_handler(lambda job, result: 1 / 0, raising=True)
 
 
 def test_what_is_meant_for_the_test_is_always_let_through() -> None:
@@ -149,26 +157,95 @@ def test_what_is_no_outcome_fails_the_job() -> None:
     async def later() -> None:
         """Never awaited."""
 
-    returned = run_handler(lambda job, result: 42)  # type: ignore[arg-type, return-value]
+    returned = run_handler(lambda job, result: 42)
     assert (returned.kind, type(returned.exception)) == ("failure", TypeError)
     assert str(returned.message).startswith("the handler returned 42, a int; accepted are None, ")
-    awaited = run_handler(lambda job, result: later())  # type: ignore[arg-type, return-value]
+    awaited = run_handler(lambda job, result: later())
     assert "a coroutine; accepted are" in str(awaited.message)
 
 
-def test_what_cannot_be_subscribed_is_refused() -> None:
-    """Something that cannot be called, async functions, and objects that are called so."""
+def test_what_cannot_be_a_handler_is_refused() -> None:
+    """Something that cannot be called, a class, and functions with signatures that no worker takes."""
 
-    async def handler(job: Job, result: WorkerResultBuilder) -> None:
+    def starred(customer: str, **more: str) -> None:
         """Never called."""
 
-    class Called:
-        async def __call__(self, job: Job, result: WorkerResultBuilder) -> None:
-            """Never called."""
+    def positional(customer: str, /) -> None:
+        """Never called."""
 
-    for wrong in ("a text", handler, Called()):
-        with pytest.raises(InvalidArgumentError, match=r"^handler=.* and not async$"):
+    for wrong in ("a text", WorkerResultBuilder, starred, positional):
+        with pytest.raises(InvalidHandlerError, match="cannot be a handler: "):
             run_handler(wrong)  # type: ignore[arg-type]
+
+
+def test_a_typed_handler_gets_its_arguments_and_is_judged_by_what_it_returns() -> None:
+    """Declared or not, `def` or `async def`; a wrong variable is a dead letter, and the handler is not called."""
+
+    def send_invoice(customer: str, amount: Decimal = Decimal(1)) -> dict[str, object]:
+        if not customer:
+            raise BpmnError("nobody", amount=str(amount))
+        return {"invoice_id": f"{customer}-{amount}"}
+
+    async def later(customer: str) -> dict[str, object]:
+        await asyncio.sleep(0)
+        return send_invoice(customer)
+
+    sent = Outcome(kind="success", variables={"invoiceId": "Ada-1"}, types={"invoiceId": "string"})
+    assert run_handler(send_invoice, {"customer": "Ada"}) == sent
+    assert run_handler(later, {"customer": "Ada"}) == sent
+    assert asyncio.run(run_handler_async(later, {"customer": "Ada"})) == sent
+    refused = run_handler(send_invoice, {"customer": "", "amount": Decimal("2.5")})
+    assert (refused.kind, refused.error_code, refused.variables) == ("bpmn_error", "nobody", {"amount": "2.5"})
+    assert isinstance(refused.exception, BpmnError)
+    invalid = run_handler(send_invoice, {"customer": 5})
+    assert (invalid.kind, invalid.retries) == ("failure", 0)
+    assert "customer: expected str, found 5 (integer)" in str(invalid.message)
+
+
+def test_the_options_that_a_handler_was_declared_with_count() -> None:
+    """They hang on the function, which stays as it is."""
+
+    def price(pieces: int) -> int:
+        return 19 * pieces
+
+    price.__flowable_handler__ = declare(price, result="total")  # type: ignore[attr-defined]
+    assert run_handler(price, {"pieces": 2}).variables == {"total": 38}
+    assert price(2) == 38
+
+
+def test_the_context_is_that_of_the_test() -> None:
+    """What the handlers of a worker share, and whether it is to stop."""
+
+    def handler(context: Context, pool: Annotated[list[str], Shared]) -> None:
+        pool.append(f"{context.attempt} {context.stop_requested} {context.job.id}")
+
+    pool: list[str] = []
+    stop = threading.Event()
+    stop.set()
+    context = Context(make_job(id="7"), attempt=2, stop=stop, shared=pool)
+    assert run_handler(handler, context=context).kind == "success"
+    assert pool == ["2 True 7"]
+    with pytest.raises(TypeError, match="another job"):
+        run_handler(handler, job=make_job(), context=context)
+
+
+def test_an_async_test_awaits() -> None:
+    """The event loop of the test cannot be used twice."""
+
+    async def handler(customer: str) -> None:
+        raise DeadLetter(customer)
+
+    async def test() -> None:
+        with pytest.raises(RuntimeError, match="await run_handler_async"):
+            run_handler(handler, {"customer": "Ada"})
+        outcome = await run_handler_async(handler, {"customer": "Ada"})
+        assert (outcome.message, outcome.retries) == ("Ada", 0)
+        with pytest.raises(DeadLetter, match="Ada"):
+            await run_handler_async(handler, {"customer": "Ada"}, raising=True)
+        with pytest.raises(TypeError, match="call run_handler"):
+            await run_handler_async(lambda job, result: None)
+
+    asyncio.run(test())
 
 
 def test_an_outcome_that_raises_after_it_told_the_engine_stays_told() -> None:

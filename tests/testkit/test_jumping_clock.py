@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ from flowable.external_worker_client.testing import (
     EmbeddedAdapter,
     EmbeddedEngine,
     JumpingClock,
+    MovingClock,
     NotInTimeError,
     Process,
+    RealClock,
     Task,
 )
 
@@ -106,6 +109,83 @@ def test_it_does_not_jump_while_one_of_its_threads_works(
     done.set()
     thread.join(5)
     assert clock.threads == 0
+
+
+def test_who_waits_for_an_event_only_has_no_moment(
+    clock: JumpingClock, sleeper: Callable[[float], tuple[threading.Thread, threading.Event]]
+) -> None:
+    """It waits, and so does not keep the clock from jumping; but there is nothing to jump to."""
+    forever, event = sleeper(math.inf)
+    assert (clock.jump(None), clock.now(), clock.next_wakeup) == (False, 0.0, None)
+    sleeper(40)
+    assert (clock.sleepers, clock.next_wakeup) == (2, 40.0)
+    assert (clock.jump(None), clock.now()) == (True, 40.0)
+    waiting(lambda: clock.sleepers == 1)
+    assert (clock.jump(7.0), clock.now()) == (True, 47.0)
+    event.set()
+    forever.join(5)
+    assert not forever.is_alive()
+
+
+def test_it_does_not_jump_before_who_was_called_has_woken() -> None:
+    """A thread whose event is set is about to work, whatever moment it waited for."""
+
+    class Drowsy(threading.Event):
+        """Is set some time before whoever waits for it notices."""
+
+        noticed = False
+
+        def wait(self, timeout: float | None = None) -> bool:
+            """Notice only when told to."""
+            time.sleep(0.001)
+            return self.noticed
+
+    clock, event = JumpingClock(), Drowsy()
+    thread = threading.Thread(target=clock.wait, args=(event, math.inf))
+    thread.start()
+    waiting(lambda: clock.sleepers == 1)
+    event.set()
+    assert (clock.jump(10.0), clock.now()) == (False, 0.0)
+    event.noticed = True
+    thread.join(5)
+    assert (clock.jump(10.0), clock.now()) == (True, 10.0)
+
+
+def test_a_thread_that_has_left_is_not_waited_for(
+    clock: JumpingClock, sleeper: Callable[[float], tuple[threading.Thread, threading.Event]]
+) -> None:
+    """Until it waits for time again; leaving without having joined is nothing."""
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, args=(10,))
+    clock.leave(thread)
+    clock.join(thread)
+    thread.start()
+    assert (clock.jump(10.0), clock.threads) == (False, 1)
+    clock.leave(thread)
+    clock.leave(thread)
+    assert (clock.threads, clock.jump(10.0)) == (0, True)
+    done.set()
+    thread.join(5)
+
+
+@pytest.mark.parametrize("kind", [MovingClock, JumpingClock])
+def test_the_end_of_a_clock_ends_the_waits_for_an_event_too(kind: type[MovingClock]) -> None:
+    """Their events are set, and the time stays a time."""
+    clock, event = kind(), threading.Event()
+    thread = threading.Thread(target=clock.wait, args=(event, math.inf))
+    thread.start()
+    waiting(lambda: clock.sleepers == 1)
+    clock.end()
+    thread.join(5)
+    assert (event.is_set(), clock.now(), thread.is_alive()) == (True, 0.0, False)
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300], ids=["for ever", "longer than the machine can"])
+def test_the_real_clock_waits_for_an_event_however_long(seconds: float) -> None:
+    """Beyond what the machine can wait, too."""
+    event = threading.Event()
+    threading.Timer(0.01, event.set).start()
+    assert RealClock().wait(event, seconds) is True
 
 
 def test_it_stands_still_when_nobody_waits_for_the_engine(clock: JumpingClock) -> None:

@@ -6,21 +6,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, assert_type
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from flowable.external_worker_client import (
+    BpmnError,
     CallbackHandlerType,
+    CmmnTerminate,
+    DeadLetter,
     EngineRestVariable,
     ExternalWorkerAcquireJobResponse,
     ExternalWorkerClient,
     ExternalWorkerSubscription,
     FlowableExternalWorkerRestClient,
     FlowableRestException,
+    HandlerError,
+    JobFailure,
+    RetryLater,
+    RetryPolicy,
+    Typed,
     WorkerResultBpmnError,
     WorkerResultBuilder,
     WorkerResultCmmnTerminate,
@@ -54,7 +64,22 @@ def clients(session_changes: list[str]) -> None:
     ExternalWorkerClient(customize_session=lambda session: session_changes.append(str(session.proxies)))
     ExternalWorkerClient(timeout=10)
     ExternalWorkerClient(timeout=(2.5, 60))
+    ExternalWorkerClient(journal="worker.db", retry=RetryPolicy(attempts=5))
+    ExternalWorkerClient(journal=Path("worker.db"), retry=None)
     FlowableExternalWorkerRestClient("http://localhost", "worker-1", None, customize)
+
+
+def ends(client: ExternalWorkerClient) -> None:
+    """Every way to end, with a grace in every form of a duration."""
+    with client as entered:
+        assert_type(entered, ExternalWorkerClient)
+    with ExternalWorkerClient() as made:
+        assert_type(made, ExternalWorkerClient)
+    assert_type(client.close(), bool)
+    for grace in ("PT20S", "20s", 20, 2.5, timedelta(seconds=20), None):
+        client.close(grace)
+        client.run_until_stopped(grace)
+    client.run_until_stopped(grace="20s")
 
 
 # ---------------------------------------------------------------- handlers and subscriptions
@@ -138,6 +163,7 @@ def subscriptions(client: ExternalWorkerClient, unannotated: Any) -> None:
     client.subscribe("topic", unannotated)
     client.subscribe("topic", lambda job, result: result.success().variable_string("id", job.id))
     client.subscribe(topic="topic", callback_handler=lambda _job, _result: None)
+    client.subscribe("topic", handler, concurrency=4, retry=RetryPolicy(first_pause="1m"))
     assert_type(subscription.thread, threading.Thread)
     assert_type(subscription.event, threading.Event)
     subscription.unsubscribe()
@@ -168,6 +194,61 @@ def outcomes(result: WorkerResultBuilder) -> None:
     assert_type(result.cmmn_terminate(), WorkerResultCmmnTerminate)
     assert_type(result.cmmn_terminate().variable_string("why", "a"), WorkerResultCmmnTerminate)
 
+    values: dict[str, object] = {"text": "a", "number": 1}
+    assert_type(result.success().variables(values).variables({"all": [1, "b"]}), WorkerResultSuccess)
+    assert_type(result.bpmn_error().variables({"a": None}).error_code("E1"), WorkerResultBpmnError)
+    assert_type(result.success().variable("any", Typed(5, "short")).variable_null("none"), WorkerResultSuccess)
+    assert_type(result.success().variable_decimal("a", Decimal(1)).variable_decimal("b", 1), WorkerResultSuccess)
+    assert_type(result.bpmn_error().variable_date("day", None).error_code("E1"), WorkerResultBpmnError)
+
+
+# ---------------------------------------------------------------- failing
+
+
+def raises(job: ExternalWorkerAcquireJobResponse, _builder: WorkerResultBuilder) -> None:
+    """Every exception that ends a job; what they carry is typed."""
+    match job.element_id:
+        case "error":
+            raise BpmnError("E1", amount=5, lines=[{"a": None}])
+        case "any error":
+            raise BpmnError(**{"Customer No": "5"})
+        case "terminate":
+            raise CmmnTerminate(why="over")
+        case "failure":
+            raise JobFailure("closed", retries=job.retries, retry_after="1h")
+        case "later":
+            raise RetryLater(timedelta(minutes=5), "closed")
+        case "soon":
+            raise RetryLater(2.5)
+        case _:
+            raise DeadLetter("never")
+
+
+def failures(error: HandlerError) -> None:
+    """What a wrapper around handlers reads of them."""
+    match error:
+        case BpmnError():
+            assert_type(error.code, str | None)
+            assert_type(error.variables, Mapping[str, object])
+        case JobFailure():
+            assert_type(error.message, str)
+            assert_type(error.retries, int | None)
+            assert_type(error.retry_after, float | None)
+        case RetryLater():
+            assert_type(error.delay, float)
+        case _:
+            pass
+
+
+def retry_policies() -> None:
+    """Durations in every form; policies by exception type."""
+    policy = RetryPolicy(first_pause="PT1M", growth=2, longest_pause=timedelta(hours=1), jitter=0.5, attempts=5)
+    RetryPolicy(first_pause=1.5, attempts=None, exceptions={OSError: policy, ValueError: RetryPolicy(attempts=1)})
+    assert_type(policy.for_error(OSError()), RetryPolicy)
+    assert_type(policy.pause(1, 0.5), float)
+    assert_type(policy.first_pause_seconds, float)
+    assert_type(policy.attempts, int | None)
+
 
 # ---------------------------------------------------------------- jobs
 
@@ -177,8 +258,15 @@ def jobs(job: ExternalWorkerAcquireJobResponse) -> None:
     assert_type(job.id, str)
     assert_type(job.retries, int)
     assert_type(job.variables, list[EngineRestVariable])
+    assert_type(job.variables_dict, dict[str, Any])
+    # Somebody who reads a variable knows what the process holds.
+    amount: int = job.variable("amount")
+    share: float | None = job.variable("share", default=None)
+    assert_type((amount, share), tuple[int, float | None])
     assert_type(job.process_instance_id, str | None)
     assert_type(job.lock_expiration_time, datetime | None)
+    assert_type(job.deadline, datetime | None)
+    assert_type(job.time_left, float | None)
     values = {variable.name: variable.value for variable in job.variables}
     assert_type(values.get("customer"), object | None)
     job.variables = []

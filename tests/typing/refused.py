@@ -6,11 +6,17 @@ A line ends with `# error: CODE` when mypy must report that code there, and noth
 from __future__ import annotations
 
 from flowable.external_worker_client import (
+    BpmnError,
+    CmmnTerminate,
+    DeadLetter,
     EngineRestVariable,
     ExternalWorkerAcquireJobResponse,
     ExternalWorkerClient,
     ExternalWorkerSubscription,
     FlowableExternalWorkerRestClient,
+    JobFailure,
+    RetryLater,
+    RetryPolicy,
     WorkerResultBuilder,
     WorkResult,
 )
@@ -26,6 +32,18 @@ def clients() -> None:
     ExternalWorkerClient("http://localhost", token="secret")  # error: call-arg
     ExternalWorkerClient("http://localhost", "worker", None, None, 30)  # error: call-arg
     FlowableExternalWorkerRestClient("http://localhost")  # error: call-arg
+    ExternalWorkerClient(journal=True)  # error: arg-type
+    ExternalWorkerClient(retry=3)  # error: arg-type
+
+
+def ends(client: ExternalWorkerClient) -> None:
+    """A grace is a duration; what a stop returns is not a client, and running until a stop returns nothing."""
+    client.close(object())  # error: arg-type
+    client.run_until_stopped([20])  # error: arg-type
+    client.close(timeout=20)  # error: call-arg
+    ended: ExternalWorkerClient = client.close()  # error: assignment
+    client.run_until_stopped().close()  # error: attr-defined
+    ended.close()
 
 
 def forgets_the_builder(job: Job) -> WorkResult:
@@ -57,6 +75,10 @@ def subscriptions(client: ExternalWorkerClient) -> None:
     client.subscribe("topic", lambda job, result: result.sucess())  # error: attr-defined
     client.subscribe("topic", fine, number_of_task=5)  # error: call-arg
     client.subscribe("topic", fine, number_of_tasks="5")  # error: arg-type
+    client.subscribe("topic", fine, concurrency="4")  # error: arg-type
+    client.subscribe("topic", fine, concurrency=None)  # error: arg-type
+    client.subscribe("topic", fine, retry="10s")  # error: arg-type
+    client.subscribe("topic", fine, "PT1M", 5, None, 30, 1, 4)  # error: call-arg
     client.subscribe(["topic"], fine)  # error: arg-type
     subscription: ExternalWorkerSubscription = client.subscribe("topic", fine)
     subscription.unsubscribe("1s")  # error: arg-type
@@ -73,6 +95,39 @@ def outcomes(result: WorkerResultBuilder) -> None:
     result.failure().retries("3")  # error: arg-type
     result.cmmn_terminate().error_code("E1")  # error: attr-defined
     result.bpmn_error().retries(1)  # error: attr-defined
+    result.success().variables([("name", "value")])  # error: arg-type
+    result.success().variable_decimal("share", 0.1)  # error: arg-type
+    result.success().variable_date("text", "2026-02-03")  # error: arg-type
+    result.success().variable_short("text", "1")  # error: arg-type
+    result.failure().variable("no", "variables")  # error: attr-defined
+    result.success().variables(name="value")  # error: call-arg
+    result.failure().variables({"no": "variables"})  # error: attr-defined
+
+
+def failing() -> None:
+    """An exception takes what fits it; variables go by name, and a policy's fields too."""
+    BpmnError(404)  # error: arg-type
+    BpmnError("E1", {"name": "value"})  # error: call-arg
+    CmmnTerminate("why")  # error: call-arg
+    JobFailure()  # error: call-arg
+    JobFailure("closed", 3)  # error: call-arg
+    JobFailure("closed", retries="3")  # error: arg-type
+    RetryLater()  # error: call-arg
+    RetryLater(None)  # error: arg-type
+    DeadLetter("never", retries=0)  # error: call-arg
+    RetryPolicy("10s")  # error: call-arg
+    RetryPolicy(retries=3)  # error: call-arg
+    RetryPolicy(attempts="3")  # error: arg-type
+    RetryPolicy(first_pause=None)  # error: arg-type
+    RetryPolicy(exceptions={ValueError: "10s"})  # error: dict-item
+    RetryPolicy(exceptions={str: RetryPolicy()})  # error: dict-item
+    RetryPolicy().attempts = 3  # error: misc
+
+
+def jobs(job: Job) -> None:
+    """What is left of a lock may be unknown, and cannot be set."""
+    job.time_left + 1  # error: operator
+    job.deadline = None  # error: misc
 
 
 def rest(rest_client: FlowableExternalWorkerRestClient) -> None:

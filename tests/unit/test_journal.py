@@ -87,12 +87,12 @@ class Machine:
         self._stores: dict[int, Store] = {}
         self._last = 0
 
-    def start(self) -> Journal:
-        """Start a process."""
+    def start(self, engine: str = "engine") -> Journal:
+        """Start a process that works for an engine."""
         self._last += 1
         store = Store(str(self.path), now=self.clock, lock=MadeUpLock(self._last, self.living))
         self._stores[self._last] = store
-        self.journals[self._last] = Journal(store)
+        self.journals[self._last] = Journal(store, engine)
         return self.journals[self._last]
 
     def kill(self, journal: Journal) -> None:
@@ -227,6 +227,16 @@ def test_orphans_are_handed_out_once(machine: Machine) -> None:
     machine.kill(two)
     assert (three.orphans(), three.orphans()) == ([orphan("a", DONE)], [])
     assert machine.rows() == 3, "a, the outcome that is kept, and the start of e"
+
+
+def test_orphans_are_handed_out_to_workers_of_their_engine(machine: Machine) -> None:
+    """Another engine knows nothing of the job, and its answer would be taken for the end of it."""
+    one = machine.start("http://one")
+    one.outcome("a", recorded=DONE, **facts("a"))
+    machine.kill(one)
+    other, same = machine.start("http://other"), machine.start("http://one")
+    assert other.orphans() == []
+    assert same.orphans() == [orphan("a", DONE)]
 
 
 def test_a_job_that_somebody_is_at_is_no_orphan(machine: Machine) -> None:

@@ -14,7 +14,7 @@ from flowable.external_worker_client.runtime.lifecycle import (
     may_start,
     percentile,
 )
-from flowable.external_worker_client.runtime.polling import Polling
+from flowable.external_worker_client.runtime.polling import GROW_AFTER, Polling
 
 REFUSED_CONNECTION = Reading(Meaning.NOT_SENT)
 CREDENTIALS = Reading(Meaning.NOT_THE_ENGINE, 401)
@@ -41,9 +41,59 @@ def test_the_configured_wait_is_the_longest_however_short() -> None:
 
 def test_work_makes_the_next_question_follow_at_once() -> None:
     """And the pauses begin anew."""
-    polling = Polling(empty=7, errors=3).found_work()
+    polling = Polling(empty=7, errors=3).found_work(1)
     assert polling.pause(30.0, chance=0.5) == 0.0
     assert polling.found_nothing().pause(30.0, chance=0.5) == 0.25
+
+
+def _asked(polling: Polling, wanted: int, answers: str) -> tuple[list[int], Polling]:
+    """Return how many jobs are asked for each time; answers are `.` for none and `x` for some."""
+    sizes: list[int] = []
+    for answer in answers:
+        sizes.append(polling.size(wanted))
+        polling = polling.found_work(wanted) if answer == "x" else polling.found_nothing(wanted)
+    return sizes, polling
+
+
+def test_an_empty_batch_is_followed_by_a_single_job_at_once_and_then_every_fourth_time() -> None:
+    """Two exclusive jobs of one instance in a batch make the engine answer nothing; without work, that costs little."""
+    sizes, polling = _asked(Polling(), 5, "." * 13)
+    assert sizes == [5, 1, 5, 5, 5, 5, 1, 5, 5, 5, 5, 1, 5]
+    assert (polling.empty, polling.starving) == (10, False)
+
+
+def test_a_single_job_after_an_empty_batch_costs_no_pause_and_none_is_shortened_by_it() -> None:
+    """The question for it follows at once, and the idle pauses grow as without it."""
+    polling, pauses = Polling(), list[float]()
+    for _ in range(8):
+        polling = polling.found_nothing(5)
+        pauses.append(polling.pause(30.0, chance=0.5))
+    assert pauses == [0, 0.25, 0.5, 1, 2, 0, 4, 8]
+
+
+def test_batches_become_smaller_while_single_jobs_are_found_after_empty_ones() -> None:
+    """Halved each time, down to one; that it starves is known from the first time on."""
+    sizes, polling = _asked(Polling(), 8, ".x.x.x.")
+    assert sizes == [8, 1, 4, 1, 2, 1, 1]
+    assert (polling.largest, polling.starving) == (1, True)
+    assert polling.pause(30.0, chance=0.5) == 0.25
+
+
+def test_batches_grow_again_after_twenty_answers_with_work_in_a_row() -> None:
+    """Doubling up to what is wanted; an empty answer begins the count anew."""
+    sizes, polling = _asked(Polling(largest=1, starving=True), 3, "x" * GROW_AFTER + "x")
+    assert sizes == [1] * GROW_AFTER + [2]
+    _, polling = _asked(polling, 3, "x" * (GROW_AFTER - 1))
+    assert polling == Polling(starving=True)
+    _, interrupted = _asked(Polling(largest=2), 8, "x" * (GROW_AFTER - 1) + ".")
+    assert interrupted.fruitful == 0
+
+
+@given(st.text(".x", max_size=200), st.integers(1, 20))
+def test_no_question_is_for_more_than_is_wanted_or_for_nothing(answers: str, wanted: int) -> None:
+    """Whatever the answers are; and one job is always asked for as one."""
+    sizes, _ = _asked(Polling(), wanted, answers)
+    assert all(1 <= size <= wanted for size in sizes)
 
 
 def test_errors_have_a_scale_of_their_own() -> None:

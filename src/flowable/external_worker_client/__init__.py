@@ -20,10 +20,26 @@ from flowable.external_worker_client.client import (
     ExternalWorkerSubscription,
 )
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
-from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError
+from flowable.external_worker_client.errors import (
+    ClientClosedError,
+    ExternalWorkerError,
+    InvalidArgumentError,
+    MissingVariableError,
+    UnreadableVariableError,
+)
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException, UnreadableAnswerError
+from flowable.external_worker_client.handler_errors import (
+    BpmnError,
+    CmmnTerminate,
+    DeadLetter,
+    HandlerError,
+    JobFailure,
+    RetryLater,
+)
+from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
+from flowable.external_worker_client.variables import Typed, Unreadable
 from flowable.external_worker_client.worker_result import (
     WorkerResultBpmnError,
     WorkerResultBuilder,
@@ -34,7 +50,11 @@ from flowable.external_worker_client.worker_result import (
 )
 
 __all__ = [
+    "BpmnError",
     "CallbackHandlerType",
+    "ClientClosedError",
+    "CmmnTerminate",
+    "DeadLetter",
     "EngineRestVariable",
     "ExternalWorkerAcquireJobResponse",
     "ExternalWorkerClient",
@@ -42,8 +62,16 @@ __all__ = [
     "ExternalWorkerSubscription",
     "FlowableExternalWorkerRestClient",
     "FlowableRestException",
+    "HandlerError",
     "InvalidArgumentError",
+    "JobFailure",
+    "MissingVariableError",
+    "RetryLater",
+    "RetryPolicy",
+    "Typed",
+    "Unreadable",
     "UnreadableAnswerError",
+    "UnreadableVariableError",
     "WorkResult",
     "WorkerResultBpmnError",
     "WorkerResultBuilder",

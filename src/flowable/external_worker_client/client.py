@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import os
 import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Self
 
 from requests import Session
 from requests.auth import AuthBase
 
 from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.durations import DurationLike
+from flowable.external_worker_client.errors import ClientClosedError, InvalidArgumentError
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import callback
+from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.restclient import DEFAULT_TIMEOUT, FlowableExternalWorkerRestClient, Timeout
+from flowable.external_worker_client.runtime import signals
+from flowable.external_worker_client.runtime.acquiring import Question
+from flowable.external_worker_client.runtime.client_runtime import Handling, Runtime, wait_for_end
 from flowable.external_worker_client.runtime.clock import Clock, SystemClock
+from flowable.external_worker_client.runtime.inside import called_by_a_coroutine
+from flowable.external_worker_client.runtime.journal import Journal
+from flowable.external_worker_client.runtime.records import JournalRecords, Records
 from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.runtime.subscription import Consumer, Options
 from flowable.external_worker_client.worker_result import Executable, WorkerResultBuilder
@@ -33,6 +41,9 @@ DEFAULT_HOST = "https://trial.flowable.com/work"
 #: Leaves room in the engine's 255 characters for process id, random part and the number of the acquire.
 _LONGEST_HOST_NAME = 180
 
+#: How often a program that waits to be told to stop looks whether its subscriptions are still there.
+_LOOK = 0.5  # seconds
+
 CallbackHandlerType = Callable[[ExternalWorkerAcquireJobResponse, WorkerResultBuilder], Executable | None]
 """A handler: gets the job and a builder, returns an outcome, or `None` for success without variables."""
 
@@ -41,38 +52,53 @@ class ExternalWorkerSubscription:
     """A topic being worked on. What `ExternalWorkerClient.subscribe` returns.
 
     Args:
-        thread: The thread that runs the handler.
+        thread: The thread that runs the handler, or the first of them.
         event: Tells it to stop when set.
+        consumer: What runs on its threads. `None`: nothing of this library, as in somebody's tests.
 
     Attributes:
-        thread: As given. Not a daemon: a program whose main thread ends lives on as long as it is subscribed.
+        thread: As given. Not a daemon: a program whose main thread ends lives on as long as it is subscribed. It is
+            the last of the subscription's threads to end.
         event: As given.
     """
 
-    def __init__(self, thread: threading.Thread, event: threading.Event) -> None:
+    def __init__(self, thread: threading.Thread, event: threading.Event, *, consumer: Consumer | None = None) -> None:
         self.thread = thread
         self.event = event
+        self._consumer = consumer
 
     def unsubscribe(self, timeout: float | None = None) -> bool:
-        """Stop: no further job is acquired, a running handler is let finish, what was not started is given back.
+        """Stop: no further job is acquired, running handlers are let finish, what was not started is given back.
 
-        An idle wait ends at once. May be called more than once, from any thread, also from the handler itself, which
-        then is not waited for. While the engine cannot be reached, a result that is ready is sent again for nine
-        tenths of the time-out; without a time-out, until the lock of its job ends.
+        An idle wait ends at once, and an engine that does not answer is waited for no longer than two seconds when it
+        was asked for jobs, and ten when it was asked to take jobs back. May be called more than once, from any thread,
+        also from a handler of the subscription, which then is not waited for. While the engine cannot be reached, a
+        result that is ready is sent again for nine tenths of the time-out; without a time-out, until the lock of its
+        job ends.
 
         Args:
-            timeout: Seconds to wait for the running handler and its result. `None`: as long as it takes.
+            timeout: Seconds to wait for running handlers and their results. `None`: until the last lock of what is
+                running ends.
 
         Returns:
-            Whether the subscription has ended: `True` means that no handler of it starts any more. `False`: a handler
-            was still running when the time was up, or is the caller; it is the last one.
+            Whether the subscription has ended: `True` means that no handler of it starts any more, and all results
+            were delivered or given up. `False`: a handler was still running when the time was up, or is the caller; no
+            further one starts. What still runs is named in the log; its jobs stay locked, and are settled when it
+            ends after all.
         """
+        if timeout is not None:
+            timeout = arguments.seconds(timeout, "timeout")
         if isinstance(self.event, Stop):
             self.event.within(timeout)
         else:
             self.event.set()
-        if self.thread is threading.current_thread():
+        current = threading.current_thread()
+        if self.thread is current or called_by_a_coroutine():
             return False
+        if self._consumer is not None and self._consumer.runs_on(current):
+            return False
+        if self._consumer is not None:
+            return wait_for_end([self._consumer], timeout)
         self.thread.join(timeout)
         return not self.thread.is_alive()
 
@@ -86,7 +112,8 @@ class ExternalWorkerSubscription:
 class ExternalWorkerClient:
     """A worker program's side of the engine.
 
-    Nothing is sent before the first `subscribe`.
+    Nothing is sent before the first `subscribe`. A client is also a context manager: leaving the block closes it, and
+    waits as long as the locks of what is running.
 
     Args:
         flowable_host: Address of the engine up to before `/external-job-api`, such as
@@ -97,8 +124,18 @@ class ExternalWorkerClient:
             lock that was taken since.
         auth: Any `AuthBase` of requests, such as `HTTPBasicAuth` or `FlowableCloudToken`. `None`: none.
         customize_session: Called once, last, with the `requests.Session` of this client. `None`: nothing to do.
-        timeout: Seconds to connect and seconds to wait for an answer of the engine, or one number for both.
+        timeout: Seconds to connect and seconds to wait for an answer of the engine, or one number for both. By default
+            5 and 35.
         clock: Time for the subscriptions. `None`: the machine's. For tests.
+        journal: Path of a file in which started jobs and their outcomes are kept until the engine has them, so that a
+            process that is killed does not cost a result; its folder has to exist. Processes of one machine may share
+            it. It survives the end of the process in any way, not a loss of power; the file holds variables, and only
+            its owner can read it. Trouble with the file is logged, and never stops a job. `None`: none
+            (docs/promises.md, The journal).
+        retry: What to do about handlers that raise, for subscriptions that do not say otherwise. `None`: as
+            `RetryPolicy()` says.
+        engine: The release of the engine, such as `"7.2"` or `"6.8"`: variables that it cannot hold are then refused
+            before they are sent. `None`: not known, and nothing is asked; the engine's own refusal fails the job.
 
     Raises:
         InvalidArgumentError: An argument is not what is described above.
@@ -113,6 +150,9 @@ class ExternalWorkerClient:
         *,
         timeout: Timeout = DEFAULT_TIMEOUT,
         clock: Clock | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        retry: RetryPolicy | None = None,
+        engine: str | None = None,
     ) -> None:
         name = worker_id or _generated_worker_id()
         self._restClient = FlowableExternalWorkerRestClient(
@@ -121,15 +161,32 @@ class ExternalWorkerClient:
             auth=auth,
             customize_session=customize_session,
             timeout=timeout,
+            engine=engine,
         )
-        self._generated_id = None if worker_id else name
-        self._acquires = itertools.count(1)
-        self._clock = clock or SystemClock()
+        self._retry = _retry_policy(retry)
+        self._worker_id = name
+        where = arguments.without_credentials(self._restClient.flowable_host)
+        self._runtime = Runtime(
+            rest_client=lambda: self._restClient,
+            generated_id=None if worker_id else name,
+            clock=clock or SystemClock(),
+            chance=random.random,
+            records=Records() if journal is None else JournalRecords(Journal.open(journal, engine=where)),
+        )
+        self._closed = threading.Event()
+        # How long whoever closes the client waits; and nobody subscribes while it is closed.
+        self._grace: float | None = None
+        self._guard = threading.Lock()
         if flowable_host == DEFAULT_HOST and self._restClient.request_session.auth is None:
             _logger.warning(
                 "This client talks to the public trial cloud, %s, without credentials: give flowable_host and auth",
                 DEFAULT_HOST,
             )
+
+    @property
+    def worker_id(self) -> str:
+        """The name that jobs are locked under; with a generated one, every acquire adds a number of its own."""
+        return self._worker_id
 
     def subscribe(
         self,
@@ -140,69 +197,173 @@ class ExternalWorkerClient:
         scope_type: str | None = None,
         wait_period_seconds: float | timedelta = 30,
         number_of_tasks: int = 1,
+        *,
+        concurrency: int = 1,
+        retry: RetryPolicy | None = None,
     ) -> ExternalWorkerSubscription:
-        """Work on the jobs of a topic, one after the other, on a thread of their own, until told to stop.
+        """Work on the jobs of a topic on a thread of their own, or on several, until told to stop.
 
         What the handler returns settles the job: an outcome of its `worker_result_builder`, anything else with an
-        `execute` method, or `None` for success without variables. An exception, `SystemExit` included, fails the job:
-        its text becomes the message and its trace the details, and the job waits before it is offered again, 10
-        seconds first, then longer. Delivering a result is repeated while the engine cannot be reached; so is what the
-        handler itself sends through a REST client to settle jobs, on its own thread (threads that it starts send
-        once). Nothing that goes wrong on the way ends the subscription.
+        `execute` method, or `None` for success without variables.
+
+        An exception, `SystemExit` included, fails the job: its text becomes the message and its trace the details, and
+        the job waits before it is offered again, 10 seconds first, then longer, or as `retry` says. `BpmnError`,
+        `CmmnTerminate`, `JobFailure`, `RetryLater` and `DeadLetter` say how the job ends.
+
+        Delivering a result is repeated while the engine cannot be reached, until five minutes after the end of the lock
+        and for at least ten minutes. So is what the handler itself sends through a REST client to settle jobs, on its
+        own thread (threads that it starts send once). Nothing that goes wrong on the way ends the subscription.
+
+        A job that comes again while it is worked on here, because its lock ran out, is not run twice: the run that is
+        under way takes over the new lock.
 
         Args:
             topic: The topic, exactly.
             callback_handler: The handler: `(job, worker_result_builder)`. Not `async`.
             lock_duration: How long a job is locked, from the moment it is asked for: `"PT5M"`, `"5m"`, a timedelta,
                 seconds; at most 24 days, 20 hours, 31 minutes. A lock cannot be extended: choose it longer than the
-                handler ever takes, or the job runs twice.
+                handler ever takes, or the job can run twice.
             number_of_retries: How often the *engine* tries again at once when other workers are faster, at least 1.
                 Nothing to do with the retries of a job.
             scope_type: `"bpmn"` for jobs of processes, `"cmmn"` for jobs of cases. `None`: both.
             wait_period_seconds: Longest pause between two questions while there is no work. It grows from a quarter
                 of a second up to this. 0 asks without pause, and is meant for tests.
-            number_of_tasks: Most jobs fetched at once. Their locks all begin then; those that wait until too little of
-                it is left are given back.
+            number_of_tasks: How many jobs one acquire asks for; free handlers can make it more. Their locks all begin
+                at that moment, and those that wait until too little of it is left are given back. Batches become
+                smaller while exclusive jobs of one process instance block each other in the engine.
+            concurrency: How many handlers run at once, each on a thread of its own, which are made now. An acquire asks
+                for as many jobs as there are free threads, 20 at most. 1: one after the other, always on the same
+                thread, as things like SQLite connections and browsers need it.
+            retry: What to do about a handler that raises. `None`: as the client says.
 
         Returns:
             The subscription, already at work.
 
         Raises:
             InvalidArgumentError: An argument is not what is described above. Nothing was sent.
+            ClientClosedError: The client was closed.
         """
         options = Options(
-            topic=arguments.topic(topic),
-            lock=durations.lock_duration(lock_duration),
+            question=Question(
+                topic=arguments.topic(topic),
+                lock=durations.lock_duration(lock_duration),
+                number_of_retries=arguments.count(number_of_retries, "number_of_retries"),
+                scope_type=arguments.scope_type(scope_type),
+            ),
             number_of_tasks=arguments.count(number_of_tasks, "number_of_tasks"),
-            number_of_retries=arguments.count(number_of_retries, "number_of_retries"),
-            scope_type=arguments.scope_type(scope_type),
+            slots=arguments.count(concurrency, "concurrency"),
             wait=arguments.seconds(wait_period_seconds, "wait_period_seconds"),
         )
-        stop = Stop(self._clock)
-        consumer = Consumer(
-            rest_client=lambda: self._restClient,
-            run_handler=functools.partial(callback.run, callback.check(callback_handler)),
-            options=options,
-            next_owner=self._next_owner,
-            stop=stop,
-            clock=self._clock,
-            chance=random.random,
-        )
-        # Not a daemon: the usual program ends its main thread after subscribing, and lives because of this one.
-        thread = threading.Thread(target=consumer.run, name=f"flowable-worker-{topic}", daemon=False)
-        # A clock that moves by itself when everybody waits has to know who everybody is before the first job.
-        join = getattr(self._clock, "join", None)
-        if join is not None:
-            join(thread)
-        thread.start()
-        return ExternalWorkerSubscription(thread, stop)
+        policy = self._retry if retry is None else _retry_policy(retry)
+        run_handler = functools.partial(callback.run, callback.check(callback_handler))
+        return start_work(self, options, policy, lambda _stop: Handling(run_handler))
 
-    def _next_owner(self) -> str | None:
-        """Return the name for the next acquire; `None` for the worker id, when the person chose that."""
-        if self._restClient.worker_id != self._generated_id:
-            return None
-        # next() of a count is one step to the interpreter: two threads never get the same number.
-        return f"{self._generated_id}.{next(self._acquires)}"
+    def _start(
+        self, options: Options, policy: RetryPolicy | None, handling: Callable[[Stop], Handling]
+    ) -> ExternalWorkerSubscription:
+        with self._guard:
+            if self._closed.is_set():
+                raise ClientClosedError
+            consumer = self._runtime.start(options, policy or self._retry, handling)
+        return ExternalWorkerSubscription(consumer.threads[0], consumer.stop, consumer=consumer)
+
+    def close(self, grace: DurationLike | None = None) -> bool:
+        """Stop all subscriptions, wait for what is running, and close the connections and the journal.
+
+        May be called more than once, from any thread, before the first `subscribe` too, and from a handler, which then
+        is not waited for. Afterwards nothing can be subscribed any more.
+
+        Args:
+            grace: How long to wait for running handlers and their results, in any form of `durations`. `None`: until
+                the last lock of what is running ends.
+
+        Returns:
+            Whether everything has ended, as for `ExternalWorkerSubscription.unsubscribe`. `False`: what still runs is
+            named in the log; connections and journal stay open for it, until `close` is called again. Always `False`
+            for a handler.
+
+        Raises:
+            InvalidArgumentError: The grace is no duration, or negative.
+        """
+        seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
+        consumers = self._tell_all(seconds)
+        if called_by_a_coroutine() or any(each.runs_on(threading.current_thread()) for each in consumers):
+            return False
+        ended = wait_for_end(consumers, seconds)
+        if ended:
+            self._leave()
+            self._shut()
+        return ended
+
+    def run_until_stopped(self, grace: DurationLike | None = None) -> None:
+        """Wait until the program is told to stop, stop all subscriptions, and return when they have ended.
+
+        The one line that makes a program deployable: without it, SIGTERM ends Python in the middle of a job, which the
+        engine then offers again when its lock is over. For the main thread, after the last `subscribe`.
+
+        What tells it to stop: SIGTERM or SIGINT (Ctrl-C), on Windows also SIGBREAK; `close` from another thread, whose
+        grace counts then; that all subscriptions have ended. The handlers of these signals are put back before it
+        returns. As process 1 of a container, a program without this does not notice SIGTERM at all.
+
+        If handlers are still running when the grace is over, or at a second signal, they are named in the log, what is
+        in the log and on the way to standard output is flushed, and **the process ends**: with status 1, or 128 plus
+        the number of the second signal. Their jobs stay locked until their locks end, and are run again. A result that
+        could not be delivered within the grace is lost without a journal, and the job runs again; with one, the next
+        start delivers it.
+
+        Args:
+            grace: How long to wait for running handlers and their results, in any form of `durations`; less than your
+                platform waits before it kills, which is 30 seconds in Kubernetes and 10 in Docker. `None`: until the
+                last lock of what is running ends.
+
+        Raises:
+            InvalidArgumentError: The grace is no duration, or negative.
+            RuntimeError: It was not called on the main thread, where signals arrive.
+        """
+        seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
+        with signals.caught() as caught:
+            while not caught.wait(_LOOK):
+                if self._closed.is_set() or self._runtime.all_ended:
+                    break
+            else:
+                _logger.info("Told to stop by %s", caught.name)
+            if self._closed.is_set():
+                # Whoever closed it said how long to wait.
+                consumers, seconds = self._runtime.consumers, self._grace
+            else:
+                consumers = self._tell_all(seconds)
+            ended = wait_for_end(consumers, seconds, unless=caught.again)
+            if not ended:
+                self._runtime.explain_running()
+            if not ended or not self._leave():
+                second = caught.number if caught.again() else None
+                signals.end_process(signals.SIGNALLED + second if second else int(not ended))
+        self._shut()
+
+    def _tell_all(self, grace: float | None) -> Sequence[Consumer]:
+        """Let nobody subscribe any more, tell all subscriptions to stop, and return them."""
+        with self._guard:
+            self._grace = grace
+            self._closed.set()
+            return self._runtime.stop_all(grace)
+
+    def _leave(self) -> bool:
+        """Let go of requests that nobody waits for any more, and say whether all threads have ended."""
+        interrupt = getattr(self._restClient, "interrupt", None)
+        return self._runtime.join(interrupt)
+
+    def _shut(self) -> None:
+        # What people put in its place may have nothing to close.
+        getattr(self._restClient, "close", lambda: None)()
+        self._runtime.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the client, and wait as long as the locks of what is running."""
+        self.close()
 
     def __repr__(self) -> str:
         """Say where and as whom; no credentials."""
@@ -211,6 +372,31 @@ class ExternalWorkerClient:
         return (
             f"ExternalWorkerClient(flowable_host={host!r}, worker_id={getattr(self._restClient, 'worker_id', None)!r})"
         )
+
+
+def start_work(
+    client: ExternalWorkerClient, options: Options, policy: RetryPolicy | None, handling: Callable[[Stop], Handling]
+) -> ExternalWorkerSubscription:
+    """Start a subscription of any kind: what `subscribe` and `Worker` end in.
+
+    Args:
+        client: Whose it is.
+        options: What it asks for.
+        policy: What to do about handlers that raise. `None`: as the client says.
+        handling: Returns how its handlers are called; gets what tells the subscription to stop.
+
+    Raises:
+        ClientClosedError: The client was closed.
+    """
+    return client._start(options, policy, handling)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _retry_policy(value: object) -> RetryPolicy:
+    if value is None:
+        return RetryPolicy()
+    if isinstance(value, RetryPolicy):
+        return value
+    raise InvalidArgumentError("retry", value, "a RetryPolicy or None")
 
 
 def _generated_worker_id() -> str:

@@ -10,7 +10,6 @@ from typing import Any, Unpack
 
 import requests
 from requests import Session
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from flowable.external_worker_client import arguments, durations
@@ -22,13 +21,15 @@ from flowable.external_worker_client.flowable_rest_exception import FlowableRest
 from flowable.external_worker_client.list_result import ListResult
 from flowable.external_worker_client.rest import codec, operations
 from flowable.external_worker_client.rest.answers import succeeded
-from flowable.external_worker_client.rest.carrier import current_carrier
+from flowable.external_worker_client.rest.carrier import Settling, current_carrier
 from flowable.external_worker_client.rest.codec import AcquiredJobs
+from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
 from flowable.external_worker_client.rest.operations import JOB_API, Operation
-from flowable.external_worker_client.rest.owners import Owners
+from flowable.external_worker_client.rest.owners import Address, Owners
 from flowable.external_worker_client.rest.query import JobFilters, SortKey, SortOrder, pairs
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import Request, Response, TransportFailure
+from flowable.external_worker_client.variables import Release, release
 
 __all__ = ["JOB_API", "FlowableExternalWorkerRestClient", "FlowableRestException"]
 
@@ -60,6 +61,8 @@ class FlowableExternalWorkerRestClient:
             certificates, adapters, headers, hooks. `None`: nothing to do.
         timeout: Seconds to connect and seconds to wait for an answer, or one number for both. There is no "for ever":
             an answer that never comes would hold a worker up for as long.
+        engine: The release of the engine, such as `"6.8"` or `"7.2.0"`: variables that it cannot hold are refused
+            before they are sent. `None`: not known; the engine itself refuses them then.
 
     Attributes:
         flowable_host: As given, without one slash at its end.
@@ -79,13 +82,14 @@ class FlowableExternalWorkerRestClient:
         customize_session: Callable[[Session], object] | None = None,
         *,
         timeout: Timeout = DEFAULT_TIMEOUT,
+        engine: str | Release | None = None,
     ) -> None:
         host = arguments.url(flowable_host)
         self.worker_id: str = arguments.worker_id(worker_id)
         session = requests.Session()
         # As many connections stay open as one client can use at a time; requests would keep ten, and complain.
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
+            session.mount(scheme, InterruptibleAdapter(pool_maxsize=POOL))
         if auth is not None:
             session.auth = arguments.auth(auth)
         if customize_session is not None:
@@ -100,6 +104,7 @@ class FlowableExternalWorkerRestClient:
             ) from None
         self._transport = RequestsTransport(host.removesuffix("/"), session, arguments.timeout(timeout))
         self._owners = Owners()
+        self._engine = None if engine is None else release(engine)
 
     @property
     def flowable_host(self) -> str:
@@ -118,6 +123,16 @@ class FlowableExternalWorkerRestClient:
     @request_session.setter
     def request_session(self, session: Session) -> None:
         self._transport.session = session
+
+    @property
+    def engine(self) -> Release | None:
+        """The release that was given, as far as variables go."""
+        return self._engine
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and to wait for an answer."""
+        return self._transport.timeout
 
     def list_jobs(
         self,
@@ -250,13 +265,11 @@ class FlowableExternalWorkerRestClient:
             }
         )
         jobs = codec.decode_acquired(self._call(Request(operations.ACQUIRE, operations.ACQUIRE.path, body)))
-        for job in (*jobs, *jobs.unreadable):
-            if job.id is None:
-                continue
-            if owner == self.worker_id:
-                self._owners.forget(job.id)
-            else:
-                self._owners.remember(job.id, owner)
+        for job in jobs:
+            self._owners.remember(job.id, owner, job.correlation_id)
+        for unreadable in jobs.unreadable:
+            if unreadable.id is not None:
+                self._owners.remember(unreadable.id, owner)
         return jobs
 
     def complete_job(
@@ -267,15 +280,17 @@ class FlowableExternalWorkerRestClient:
         Args:
             job_id: The job.
             variables: What the work brought. `None`: nothing.
-            worker_id: Who holds the lock. `None`: whoever acquired the job through this client.
+            worker_id: Who holds the lock. `None`: whoever acquired the job through this client, under the id that it
+                has by now (it changes on some releases when a lock is reset; docs/engine.md, Jobs).
 
         Raises:
-            InvalidArgumentError: An argument cannot be sent; the text names the variable. Nothing was sent.
+            InvalidArgumentError: An argument cannot be sent, or the release given as `engine` cannot hold it; the text
+                names the variable. Nothing was sent.
             FlowableRestException: The engine refused (403: the lock is lost; 404: the job is gone), or something else
                 answered.
             requests.RequestException: There was no answer. It may have been done.
         """
-        self._settle(operations.COMPLETE, job_id, worker_id, variables=codec.encode_variables(variables))
+        self._settle(operations.COMPLETE, job_id, worker_id, variables=codec.encode_variables(variables, self._engine))
 
     def job_with_bpmn_error(
         self,
@@ -303,7 +318,7 @@ class FlowableExternalWorkerRestClient:
             operations.BPMN_ERROR,
             job_id,
             worker_id,
-            variables=codec.encode_variables(variables),
+            variables=codec.encode_variables(variables, self._engine),
             errorCode=codec.storable(arguments.message(error_code, "error_code")),
         )
 
@@ -357,7 +372,9 @@ class FlowableExternalWorkerRestClient:
             FlowableRestException: As for `complete_job`; 400 for a job of a process.
             requests.RequestException: As for `complete_job`.
         """
-        self._settle(operations.CMMN_TERMINATE, job_id, worker_id, variables=codec.encode_variables(variables))
+        self._settle(
+            operations.CMMN_TERMINATE, job_id, worker_id, variables=codec.encode_variables(variables, self._engine)
+        )
 
     def unacquire_job(self, job_id: str, worker_id: str | None = None) -> None:
         """Give one job back, retries and message unchanged. Needs Flowable 7.0.
@@ -376,10 +393,10 @@ class FlowableExternalWorkerRestClient:
                 `engine_error` is `None`).
             requests.RequestException: There was no answer.
         """
-        owner = self._holder(job_id, worker_id)
-        request = Request(operations.UNACQUIRE, operations.UNACQUIRE.at(job_id), codec.encode({"workerId": owner}))
-        self._call(request, job_id)
-        self._owners.forget(job_id)
+        address = self._address(job_id, worker_id)
+        path = operations.UNACQUIRE.at(address.job_id)
+        self._call(Request(operations.UNACQUIRE, path, codec.encode({"workerId": address.owner})), job_id)
+        self._owners.forget(job_id, address.owner)
 
     def unacquire_jobs(self, worker_id: str | None = None, *, tenant_id: str | None = None) -> None:
         """Give back all jobs that a worker holds. Needs Flowable 7.0; for exclusive jobs, see `unacquire_job`.
@@ -402,6 +419,24 @@ class FlowableExternalWorkerRestClient:
         )
         self._call(Request(operations.UNACQUIRE_ALL, operations.UNACQUIRE_ALL.path, body))
 
+    def forget(self, job_id: str, owner: str | None) -> None:
+        """Let go of what is known of a job that has come to its end here, whichever way; nothing is sent.
+
+        Args:
+            job_id: The job, by any id that it had.
+            owner: The name that held it. `None`: this client's worker id.
+        """
+        self._owners.forget(job_id, owner or self.worker_id)
+
+    def interrupt(self) -> None:
+        """End the requests that are on the wire: whoever waits for an answer gets a `requests.ConnectionError` now.
+
+        The engine may carry them out all the same. Adapters that `customize_session` mounted are left alone.
+        """
+        for adapter in self.request_session.adapters.values():
+            if isinstance(adapter, InterruptibleAdapter):
+                adapter.connections.interrupt()
+
     def close(self) -> None:
         """Close the connections that are open. The client can be used again, and opens new ones."""
         self._transport.close()
@@ -411,30 +446,43 @@ class FlowableExternalWorkerRestClient:
         host = arguments.without_credentials(self.flowable_host)
         return f"{type(self).__name__}(flowable_host={host!r}, worker_id={self.worker_id!r})"
 
+    def settle(self, call: Settling) -> None:
+        """Send a settling call once, exactly as it is. What the methods above do with their arguments.
+
+        Args:
+            call: What to send. Its members are not checked again.
+
+        Raises:
+            FlowableRestException: As for `complete_job`.
+            requests.RequestException: As for `complete_job`.
+        """
+        body = codec.encode({"workerId": call.owner, **call.members})
+        self._call(Request(call.operation, call.operation.at(call.job_id), body), call.job_id)
+
     def _settle(self, operation: Operation, job_id: str, worker_id: str | None, **members: Any) -> None:  # noqa: ANN401
-        owner = self._holder(job_id, worker_id)
-        request = Request(operation, operation.at(job_id), codec.encode({"workerId": owner, **members}))
-
-        def send() -> None:
-            self._call(request, job_id)
-
+        address = self._address(job_id, worker_id)
+        call = Settling(operation, address.job_id, address.owner, members)
         carrier = current_carrier()
         if carrier is None:
-            send()
+            self.settle(call)
         else:
-            carrier.carry(operation, job_id, owner, send, lambda: self.get_job(job_id).lock_owner)
-        self._owners.forget(job_id)
+            carrier.carry(call, self)
+        self._owners.forget(job_id, call.owner)
 
     def _worker(self, worker_id: str | None) -> str:
         return arguments.worker_id(worker_id) if worker_id else self.worker_id
 
-    def _holder(self, job_id: str, worker_id: str | None) -> str:
+    def _address(self, job_id: str, worker_id: str | None) -> Address:
+        """Return where a call for a job goes: as it was said, or to the newest id and owner that are known."""
         arguments.job_id(job_id)
         if worker_id:
-            return arguments.worker_id(worker_id)
+            return Address(job_id, arguments.worker_id(worker_id))
         carrier = current_carrier()
         known = carrier.owner_of(job_id) if carrier is not None else None
-        return known or self._owners.of(job_id) or self.worker_id
+        if known is not None:
+            # The carrier knows the newest id, too, and at the moment of sending.
+            return Address(job_id, known)
+        return self._owners.find(job_id) or Address(job_id, self.worker_id)
 
     def _call(self, request: Request, job_id: str | None = None) -> Response:
         """Send one request; return the answer if it is the one promised."""

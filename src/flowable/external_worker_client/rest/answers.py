@@ -20,6 +20,7 @@ LONGEST_RETRY_AFTER = 300.0  # seconds
 
 _LOCK_LOST = "does not hold a lock on the requested job"
 _GONE = ("Could not find external worker job", "No External Worker job found")
+_NAMELESS_ERROR = "Internal server error"
 _WRONG_PATH = ("No endpoint", "No static resource")
 _TEMPORARY = frozenset({408, 409, 425, 429, 503})
 _BAD_GATEWAY = frozenset({502, 504})
@@ -140,6 +141,9 @@ def answered(
     if status == _TOO_LARGE:
         # Whoever on the way said so will say so again.
         return Reading(Meaning.REFUSED, status, text or "the request is too large")
+    if detail is None and status == HTTPStatus.INTERNAL_SERVER_ERROR and category == _NAMELESS_ERROR:
+        # The engine's own, of an exception without a text.
+        detail = ""
     if detail is not None:
         return _engines_own(operation.effect, status, category, detail)
     # A page of HTML with 200, or any 5xx: behind it the engine may have done it. A login page (3xx, 401) came before.

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
 from flowable.external_worker_client.rest.operations import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """One call that settles a job, as data: it can be sent again, kept, and sent for the same job under another lock.
+
+    Attributes:
+        operation: Which operation it is.
+        job_id: The job.
+        owner: The name that it is sent under.
+        members: The JSON members of the request but the owner. Those that are `None` are not sent.
+    """
+
+    operation: Operation
+    job_id: str
+    owner: str
+    members: Mapping[str, Any]
+
+
+class Wire(Protocol):
+    """What a carrier needs of a REST client. Its methods send one request each (`iter_jobs`: one a page) and raise."""
+
+    def settle(self, call: Settling) -> None:
+        """Send a settling call once."""
+
+    def get_job(self, job_id: str) -> ExternalWorkerJobResponse:
+        """Read one job."""
+        ...
+
+    def iter_jobs(self, *, execution_id: str = ..., sub_scope_id: str = ...) -> Iterator[ExternalWorkerJobResponse]:
+        """Read the jobs of one execution, or of one plan item."""
+        ...
 
 
 class Carrier(Protocol):
@@ -17,22 +51,12 @@ class Carrier(Protocol):
         """Return the name that holds a job, as far as the carrier knows; `None`: it does not."""
         ...
 
-    def carry(
-        self,
-        operation: Operation,
-        job_id: str,
-        owner: str,
-        send: Callable[[], None],
-        holder: Callable[[], str | None],
-    ) -> None:
+    def carry(self, call: Settling, wire: Wire) -> None:
         """Deliver one result.
 
         Args:
-            operation: Which operation it is.
-            job_id: The job it settles.
-            owner: The name it is sent under.
-            send: Sends it once. Raises `FlowableRestException` or `requests.RequestException` when that fails.
-            holder: Reads who holds the job now, `None` for nobody. Raises as `send` does.
+            call: What is to be sent.
+            wire: What to send it through. Its methods raise `FlowableRestException` or `requests.RequestException`.
 
         Raises:
             FlowableRestException: The engine's last answer, when that is not that it is done.

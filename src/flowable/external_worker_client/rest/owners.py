@@ -1,17 +1,37 @@
-"""Which owner name holds which job.
+"""Which owner name holds which job, and under which id.
 
-Every acquire of a subscription has an owner name of its own. A result knows only the id of its job; this is how it
-finds the name under which the job is locked.
+Every acquire of a subscription has an owner name of its own, and on some releases of the engine a job gets a new id
+when its lock is reset (docs/engine.md, Jobs). A result knows the id that its job had; this is how it finds the way.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a result has to go.
+
+    Attributes:
+        job_id: The newest id of the job.
+        owner: The name that holds it.
+    """
+
+    job_id: str
+    owner: str
+
+
+@dataclass(slots=True)
+class _Known:
+    newest: Address
+    ids: tuple[str, ...]
 
 
 class Owners:
-    """Job ids and the names that hold them: the latest ones, up to a capacity. For use by several threads.
+    """Jobs and who holds them: the latest ones, up to a capacity. For use by several threads.
 
     Args:
         capacity: How many are kept. The oldest goes first; for it, the client's own worker id is used again.
@@ -19,27 +39,48 @@ class Owners:
 
     def __init__(self, capacity: int = 100_000) -> None:
         self._capacity = capacity
-        self._names: OrderedDict[str, str] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._keys: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def remember(self, job_id: str, owner: str) -> None:
-        """Note who holds a job from now on."""
-        with self._lock:
-            self._names[job_id] = owner
-            self._names.move_to_end(job_id)
-            while len(self._names) > self._capacity:
-                self._names.popitem(last=False)
+    def remember(self, job_id: str, owner: str, correlation_id: str | None = None) -> None:
+        """Note who holds a job from now on.
 
-    def of(self, job_id: str) -> str | None:
-        """Return who holds a job. `None`: not known here."""
+        Args:
+            job_id: Its id now.
+            owner: The name that holds it.
+            correlation_id: What stays the same when the id changes. `None`: the job is known by its id alone.
+        """
+        key = correlation_id or job_id
         with self._lock:
-            return self._names.get(job_id)
+            known = self._known.get(key)
+            earlier = () if known is None else known.ids
+            ids = earlier if job_id in earlier else (*earlier, job_id)
+            self._known[key] = _Known(Address(job_id, owner), ids)
+            self._known.move_to_end(key)
+            self._keys[job_id] = key
+            while len(self._known) > self._capacity:
+                self._drop(next(iter(self._known)))
 
-    def forget(self, job_id: str) -> None:
-        """Drop a job that is settled."""
+    def find(self, job_id: str) -> Address | None:
+        """Return where a result for a job has to go, whichever of its ids is given. `None`: not known here."""
         with self._lock:
-            self._names.pop(job_id, None)
+            key = self._keys.get(job_id)
+            return None if key is None else self._known[key].newest
+
+    def forget(self, job_id: str, owner: str) -> None:
+        """Drop a job that has come to its end, by any of its ids, unless another owner has acquired it since."""
+        with self._lock:
+            key = self._keys.get(job_id)
+            if key is not None and self._known[key].newest.owner == owner:
+                self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        for job_id in self._known.pop(key).ids:
+            # A job id stands for one job at a time; it may stand for another by now.
+            if self._keys.get(job_id) == key:
+                del self._keys[job_id]
 
     def __len__(self) -> int:
-        """Return how many are known."""
-        return len(self._names)
+        """Return how many jobs are known."""
+        return len(self._known)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
+from statistics import median
 
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 
 #: How much of an answer's text a log line shows, in characters.
 _SHOWN = 300
 
+#: From here on nobody wants to know fractions.
+_WHOLE_SECONDS = 100.0  # seconds
 
 _SAID = {
     Meaning.NOT_SENT: "no connection to the engine",
@@ -20,6 +24,25 @@ _SAID = {
 def explain(reading: Reading) -> str:
     """Return one sentence on what came of a request, and what to look at when that is known."""
     return f"{_what(reading)}{_said(reading.text)}"
+
+
+def overrun(lock: float, runs: Sequence[float], suggested: str) -> str:
+    """Return half a sentence on a handler that outlasts its lock.
+
+    Args:
+        lock: How long jobs are locked, in seconds.
+        runs: Run times of the topic, in seconds; the last one is that of this handler, so far.
+        suggested: A lock duration that would do.
+    """
+    return (
+        f"runs for {runs[-1]:.1f} s, longer than its lock of {lock:g} s: the engine may offer it to another worker, "
+        f"and then refuses its result. Of the last {len(runs)} runs, half took no more than {_short(median(runs))} s, "
+        f'the longest {_short(max(runs))} s; choose lock_duration="{suggested}" or more'
+    )
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < _WHOLE_SECONDS else f"{seconds:.0f}"
 
 
 def _what(reading: Reading) -> str:

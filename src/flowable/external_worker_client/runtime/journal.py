@@ -30,9 +30,9 @@ __all__ = ["Journal", "Orphan", "Recollection", "Recorded"]
 
 _COLUMNS: Final = (
     "correlation_id, process, at, operation, keep_until, job_id, owner, topic, execution_id, sub_scope_id, retries,"
-    " lock_until, members"
+    " lock_until, engine, members"
 )
-_WRITE: Final = f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_WRITE: Final = f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 #: The rows of one job that are ours to change: our own, and those of processes that are no more. The rows of others
 #: that are alive are theirs. In this order: `alive` asks the system.
@@ -56,14 +56,16 @@ class Journal:
 
     Args:
         store: The file. Use `open`.
+        engine: What tells the engine from others whose jobs are in the same file.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, engine: str) -> None:
         self._store = store
+        self._engine = engine
         self._open = True
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, now: Callable[[], float] = time.time) -> Journal:
+    def open(cls, path: str | os.PathLike[str], *, engine: str = "", now: Callable[[], float] = time.time) -> Journal:
         """Open a journal; make it if it is not there, readable by its owner only.
 
         Those who open the same file in one process share what is behind it. It is closed with the last of them, or at
@@ -71,6 +73,8 @@ class Journal:
 
         Args:
             path: Of the file. Its folder has to exist.
+            engine: What tells the engine from others whose jobs are in the same file, such as its address: an outcome
+                is handed out to those who have to do with its engine.
             now: Tells the time, in seconds since the epoch.
 
         Raises:
@@ -85,7 +89,7 @@ class Journal:
                 raise
             accepted = f"left out here: this Python was built without {error.name.lstrip('_')}"
             raise InvalidArgumentError("journal", path, accepted) from error
-        return cls(journal_sharing.share(checked, now))
+        return cls(journal_sharing.share(checked, now), engine)
 
     def close(self) -> None:
         """Close it. What is called afterwards does nothing. May be called again."""
@@ -124,7 +128,7 @@ class Journal:
         if not self._open or not correlation_id:
             return
         store = self._store
-        facts = (job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until)
+        facts = (job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until, self._engine)
         store.write(_WRITE, (correlation_id, store.number, store.now(), None, *facts, None))
 
     def outcome(
@@ -166,7 +170,7 @@ class Journal:
         if len(members) > rules.LONGEST_OUTCOME:
             store.cannot_keep(f"an outcome of topic {topic!r} has {len(members)} characters")
             return
-        facts = (job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until)
+        facts = (job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until, self._engine)
         store.write(
             _WRITE, (correlation_id, store.number, store.now(), recorded.operation, *facts, members), size=len(members)
         )
@@ -254,7 +258,9 @@ class Journal:
     def _claim(self, connection: sqlite3.Connection) -> list[Orphan]:
         store = self._store
         now = store.now()
-        found = connection.execute("SELECT correlation_id, process, at, operation, keep_until FROM jobs").fetchall()
+        found = connection.execute(
+            "SELECT correlation_id, process, at, operation, keep_until FROM jobs WHERE engine = ?", (self._engine,)
+        ).fetchall()
         living = {process: store.alive(process) for process in {row[1] for row in found}}
         jobs: dict[str, list[Row]] = {}
         for correlation_id, *row in found:
@@ -274,10 +280,10 @@ class Journal:
                 (correlation_id, rows[place].at),
             )
             connection.execute(
-                f"INSERT INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (row[0], store.number, *row[2:]),
             )
-            recorded = _recorded(row[3], row[12])
+            recorded = _recorded(row[3], row[13])
             if recorded is not None:
                 claimed.append(_orphan(row, recorded))
         return claimed
@@ -315,7 +321,7 @@ def _recorded(operation: str, members: object) -> Recorded | None:
 
 
 def _orphan(row: tuple[Any, ...], recorded: Recorded) -> Orphan:
-    correlation_id, _, _, _, _, job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until, _ = row
+    correlation_id, _, _, _, _, job_id, owner, topic, execution_id, sub_scope_id, retries, lock_until, *_ = row
     return Orphan(
         correlation_id=correlation_id,
         job_id=job_id,
@@ -336,6 +342,6 @@ def _checked(path: object) -> str:
         path = cast("os.PathLike[Any]", path).__fspath__()
     if not isinstance(path, str) or not path or "\0" in path or path == ":memory:":
         raise InvalidArgumentError("journal", path, accepted)
-    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):  # noqa: PTH100, PTH112, PTH120 - SQLite takes a text
+    if not os.path.isdir(os.path.dirname(path) or "."):  # noqa: PTH112, PTH120 - SQLite takes a text
         raise InvalidArgumentError("journal", path, accepted)
     return path

@@ -40,6 +40,7 @@ SCHEMA: Final = """
         sub_scope_id TEXT,
         retries INTEGER,
         lock_until REAL NOT NULL,
+        engine TEXT NOT NULL DEFAULT '',
         members TEXT,
         PRIMARY KEY (correlation_id, process)
     ) WITHOUT ROWID

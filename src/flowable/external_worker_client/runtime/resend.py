@@ -1,11 +1,13 @@
 """What a failed delivery means, and what to do. Pure.
 
 *Resend* is sending the same request again; *retry* is the engine handing the job out again. A delivery problem is never
-reported as the job's failure. After an unclear send, the next answer tells: a job that is gone was settled by it.
+reported as the job's failure. After an unclear send, the next answer tells: a job that is gone was probably settled by
+it, unless its correlation id is found under another job id (an expired lock was reset, on old releases).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -18,7 +20,43 @@ from flowable.external_worker_client.runtime.backoff import Backoff
 MOST_ENGINE_ERRORS = 3
 
 _SHORTLY = Backoff(first=0.25, ceiling=30.0)
+#: After the engine's own error: what keeps its database from working lasts longer than a lost packet.
+_AFTER_AN_ERROR = Backoff(first=2.0, ceiling=30.0)
 _SLOWLY = Backoff(first=5.0, ceiling=60.0)
+
+#: Errors of databases that pass, in the words of several of them: they say nothing of the result.
+_PASSING = (
+    "deadlock",
+    "lock table",
+    "lock timeout",
+    "lock wait timeout",
+    "could not serialize",
+    "serialization failure",
+    "could not open jdbc connection",
+    "jdbc rollback failed",
+    "jdbc commit failed",
+    "connection is not available",
+    "was updated by another transaction concurrently",
+    "optimistic",
+)
+
+#: While the lock lasts, a pause is no longer than this share of what is left of it: a result that sleeps past the end
+#: of its lock finds its job running again, although the engine came back in time.
+SHARE_OF_THE_LOCK = 0.25
+SHORTEST_PAUSE_UNDER_A_LOCK = 0.5  # seconds
+
+#: Longest pause of our own between two sends once the subscription is stopping: an engine that comes back within the
+#: grace must be noticed. What the engine asks for is kept.
+LONGEST_PAUSE_WHEN_STOPPING = 2.0  # seconds
+
+
+_SCALES = {Meaning.NOT_THE_ENGINE: _SLOWLY, Meaning.FAULT: _SLOWLY, Meaning.ENGINE_ERROR: _AFTER_AN_ERROR}
+
+
+def passing(text: str) -> bool:
+    """Say whether the text of an engine's error is that of trouble that passes, whatever was sent."""
+    lowered = text.lower()
+    return any(words in lowered for words in _PASSING)
 
 
 class Verdict(Enum):
@@ -42,6 +80,9 @@ class Verdict(Enum):
     LOOK = "look"
     """Not ended: read the job, to see whether the result was stored."""
 
+    FIND = "find"
+    """Not ended: look for the job's correlation id, because its job id is no more."""
+
     AGAIN = "again"
     """Not ended: send it once more, after a pause."""
 
@@ -56,6 +97,19 @@ class Sight(Enum):
     """The look itself failed."""
 
 
+class Found(Enum):
+    """What looking for the job's correlation id brought."""
+
+    THERE = "there"
+    """The job is still to be done, under another id or without our lock."""
+
+    ABSENT = "absent"
+    """It is settled, or its process instance is suspended."""
+
+    NOTHING = "nothing"
+    """The look itself failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What to do next.
@@ -63,10 +117,13 @@ class Step:
     Attributes:
         verdict: See there.
         pause: Seconds to wait before sending again. Zero unless the verdict is `AGAIN`.
+        assumed: Whether `SETTLED` was concluded from the job's absence. A suspended process instance looks the same,
+            and brings the job back when it is activated.
     """
 
     verdict: Verdict
     pause: float = 0.0
+    assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +136,8 @@ class Delivery:
         sends: Sends so far.
         unclear: Whether the engine may have carried out one of them.
         engine_errors: Answers of 500 after which our lock was still there.
+        hurried: Whether the subscription is stopping.
+        deadline: End of the job's lock.
     """
 
     effect: Effect
@@ -86,6 +145,16 @@ class Delivery:
     sends: int = 0
     unclear: bool = False
     engine_errors: int = 0
+    hurried: bool = False
+    deadline: float = -math.inf
+
+    def hurry(self, ends: float) -> Delivery:
+        """Return the state once the subscription was told to stop, with an end that is no later than this."""
+        return replace(self, ends=min(self.ends, ends), hurried=True)
+
+    def renewed(self, ends: float, deadline: float) -> Delivery:
+        """Return the state once the job came to this client again, with a new lock: no earlier send was carried out."""
+        return replace(self, ends=max(self.ends, ends), deadline=deadline, unclear=False, engine_errors=0)
 
     def after(self, reading: Reading, now: float, chance: float) -> tuple[Delivery, Step]:
         """Decide after a send.
@@ -106,6 +175,25 @@ class Delivery:
             return state, Step(Verdict.LOOK)
         return state, state.again(reading, now, chance)
 
+    def after_renewal(self, now: float) -> Step:
+        """Decide after a send that was refused under a lock that has been renewed while it was under way."""
+        return Step(Verdict.AGAIN if now < self.ends else Verdict.ABANDONED)
+
+    def after_find(self, found: Found, reading: Reading, now: float, chance: float) -> Step:
+        """Decide after looking for the job's correlation id, which followed an unclear send and a 404.
+
+        Args:
+            found: What that brought.
+            reading: What came of the send before it.
+            now: The time.
+            chance: A random number from 0 to 1, for the jitter.
+        """
+        if found is Found.ABSENT:
+            return Step(Verdict.SETTLED, assumed=True)
+        if found is Found.THERE:
+            return Step(Verdict.LOST)
+        return self.again(reading, now, chance)
+
     def after_look(self, sight: Sight, reading: Reading, now: float, chance: float) -> tuple[Delivery, Step]:
         """Decide after a look, which followed the engine's own 500.
 
@@ -119,11 +207,11 @@ class Delivery:
             Where the delivery stands then, and what to do.
         """
         if sight is Sight.GONE:
-            return self, Step(Verdict.SETTLED)
+            return self, Step(Verdict.FIND)
         if sight is Sight.OTHERS:
             return self, Step(Verdict.SETTLED if self.effect is Effect.FAILS else Verdict.LOST)
         state = self
-        if sight is Sight.OURS:
+        if sight is Sight.OURS and self.effect is not Effect.FAILS and not passing(reading.text):
             state = replace(self, engine_errors=self.engine_errors + 1)
             if state.engine_errors >= MOST_ENGINE_ERRORS:
                 return state, Step(Verdict.UNSTORABLE)
@@ -137,7 +225,7 @@ class Delivery:
             case Meaning.REFUSED:
                 return Verdict.UNSTORABLE
             case Meaning.GONE:
-                return Verdict.SETTLED if self.unclear else Verdict.GONE
+                return Verdict.FIND if self.unclear else Verdict.GONE
             case Meaning.LOCK_LOST:
                 return Verdict.SETTLED if self.unclear and self.effect is Effect.FAILS else Verdict.LOST
             case _:
@@ -145,8 +233,11 @@ class Delivery:
 
     def again(self, reading: Reading, now: float, chance: float) -> Step:
         """Decide how long to wait before the next send, if there is time for one. Arguments as for `after`."""
-        scale = _SLOWLY if reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.FAULT) else _SHORTLY
-        pause = scale.pause(self.sends - 1, chance)
+        pause = _SCALES.get(reading.meaning, _SHORTLY).pause(self.sends - 1, chance)
+        if now < self.deadline:
+            pause = min(pause, max(SHARE_OF_THE_LOCK * (self.deadline - now), SHORTEST_PAUSE_UNDER_A_LOCK))
+        if self.hurried:
+            pause = min(pause, LONGEST_PAUSE_WHEN_STOPPING)
         if reading.retry_after is not None:
             pause = max(pause, reading.retry_after)
         left = self.ends - now

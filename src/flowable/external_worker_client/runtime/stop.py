@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from flowable.external_worker_client.runtime.clock import Clock
 
@@ -14,24 +15,55 @@ class Stop(threading.Event):
         clock: Tells the time.
 
     Attributes:
-        told: When it was set, on the clock. `None` before.
+        clock: As given.
+        first_told: When it was set first, on the clock. `None` before.
+        told: When it was told last for how long that is waited for. `None` before it was set.
         grace: Seconds from then that whoever told it waits for the end. `None`: as long as it takes, or not said.
+        on_set: Called whenever it is set, on the thread that does, after it is. Must be quick, and not raise.
     """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self._now = clock.now
+        self.clock = clock
+        self.first_told: float | None = None
         self.told: float | None = None
         self.grace: float | None = None
+        self.on_set: Callable[[], object] = lambda: None
 
     def set(self) -> None:
         """Tell to stop. Nothing is said about the time there is for it."""
         if self.told is None:
-            self.told = self._now()
+            self.told = self.first_told = self.clock.now()
         super().set()
+        self.on_set()
 
     def within(self, grace: float | None) -> None:
         """Tell to stop, and for how long from now that is waited for. Told again, the last word counts."""
-        self.told = self._now()
+        self.told = self.clock.now()
+        if self.first_told is None:
+            self.first_told = self.told
         self.grace = grace
         super().set()
+        self.on_set()
+
+
+class Wake(threading.Event):
+    """What a thread of a subscription waits on: it ends a wait because there is something to do, or to stop.
+
+    Args:
+        stop: Of the subscription.
+    """
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def nudge(self) -> None:
+        """End the wait: there is something to do."""
+        super().set()
+
+    def set(self) -> None:
+        """End the wait, and all others: clocks that come to their end do this, and mean the stop."""
+        super().set()
+        if not self._stop.is_set():
+            self._stop.set()

@@ -1,42 +1,62 @@
-"""One subscription: a thread that acquires jobs of a topic and works them off.
+"""One subscription: threads that acquire jobs of a topic and work them off.
 
-The thread only carries things out. When to ask is decided by `polling`, which job may start by `lifecycle`, what a
-failed delivery means by `resend`. Nothing short of the end of the process ends it, except being told to stop: whatever
-goes wrong is logged, followed by a pause, and the next turn.
+The threads only carry things out. What is next is decided by `agenda`, when to ask by `polling`, what becomes of a job
+by `lifecycle`, what a failed delivery means by `resend`. Nothing short of the end of the process ends them, except
+being told to stop: whatever goes wrong is logged, followed by a pause, and the next turn.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flowable.external_worker_client.durations import Duration, from_seconds
+from flowable.external_worker_client.durations import from_seconds
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
-from flowable.external_worker_client.rest import failures
+from flowable.external_worker_client.limiter import Limiter
 from flowable.external_worker_client.rest.answers import Meaning, unanswered
-from flowable.external_worker_client.rest.operations import ACQUIRE
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.runtime import lifecycle
+from flowable.external_worker_client.runtime.acquiring import Acquiring, Answer, Question
+from flowable.external_worker_client.runtime.agenda import (
+    FIRST_THREAD,
+    Acquire,
+    Agenda,
+    Leave,
+    Look,
+    Release,
+    Settle,
+    Start,
+    Step,
+    Wait,
+)
 from flowable.external_worker_client.runtime.clock import Clock
-from flowable.external_worker_client.runtime.explain import explain
-from flowable.external_worker_client.runtime.lifecycle import Lock
+from flowable.external_worker_client.runtime.explain import explain, overrun
+from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
+from flowable.external_worker_client.runtime.journal import Recollection
+from flowable.external_worker_client.runtime.keeper import Keeper
+from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
-from flowable.external_worker_client.runtime.one_job import JobRunner
-from flowable.external_worker_client.runtime.polling import Polling
-from flowable.external_worker_client.runtime.stop import Stop
+from flowable.external_worker_client.runtime.one_job import JobRunner, Moved, NotStartedError
+from flowable.external_worker_client.runtime.records import Records
+from flowable.external_worker_client.runtime.stop import Stop, Wake
 from flowable.external_worker_client.worker_result import Executable
 
 _log = Log(__name__)
 
-#: Run times remembered per subscription, to tell what a usual run takes.
-_RUNS_REMEMBERED = 50
+#: Limits of a topic are asked again after what they say, within these.
+_SHORTEST_LIMIT, _LONGEST_LIMIT = 0.01, 60.0  # seconds
+
 
 Job = ExternalWorkerAcquireJobResponse
+
+Elsewhere = Callable[[Job, Callable[[Executable | BaseException], None]], None]
+"""Starts a handler that does not run on the calling thread. Tells the second argument, from wherever it ran, what it
+decided or raised, exactly once; or raises itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,210 +64,557 @@ class Options:
     """What a subscription asks for.
 
     Attributes:
-        topic: The topic.
-        lock: How long jobs are locked.
-        number_of_tasks: Most jobs of one acquire.
-        number_of_retries: The engine's own repeats when other workers are faster.
-        scope_type: `"bpmn"`, `"cmmn"` or `None` for both.
+        question: What its acquires ask for.
+        number_of_tasks: Fewest jobs of one acquire.
+        slots: How many handlers run at once.
         wait: Longest pause between two questions while there is no work, in seconds.
+        threads: How many threads serve handlers that run elsewhere. `None`: handlers run on a thread for each slot.
+        limiter: Decides for how many jobs may be asked. `None`: any number.
+        tenants: Tenants whose jobs are worked on, `""` for jobs without one; others are given back. `None`: all.
     """
 
-    topic: str
-    lock: Duration
+    question: Question
     number_of_tasks: int
-    number_of_retries: int
-    scope_type: str | None
+    slots: int
     wait: float
+    threads: int | None = None
+    tenants: frozenset[str] | None = None
+    limiter: Limiter | None = None
 
 
 class Consumer:
-    """Does the work of one subscription, on the thread that calls `run`.
+    """Does the work of one subscription, on the threads that call `run`.
 
     Args:
         rest_client: Returns the REST client to use. Asked every time: people put another one in its place.
-        run_handler: Runs the person's function for a job and returns its outcome; raises what that raises.
+        runner: Runs handlers and settles jobs.
         options: See `Options`.
-        next_owner: Returns the owner name for the next acquire; `None` for the REST client's worker id. Asked only
-            when the REST client is one of this library: what people put in its place knows one name.
+        acquiring: The acquires of the client.
+        registry: The jobs that the client holds.
+        records: Where it is written down what happens to them.
+        keeper: The client's.
+        elsewhere: Starts handlers that do not run on the subscription's threads. `None`: they do.
         stop: Told to stop when set.
         clock: Tells the time and waits.
         chance: Returns random numbers from 0 to 1.
+
+    Attributes:
+        stop: As given.
+        changed: Set whenever somebody who waits for the end should look.
+        threads: Its threads, once they were made.
+        ended: Whether the first thread has left, which is the last to do so.
     """
 
     def __init__(
         self,
         *,
         rest_client: Callable[[], Any],
-        run_handler: Callable[[Job], Executable],
+        runner: JobRunner,
         options: Options,
-        next_owner: Callable[[], str | None],
+        acquiring: Acquiring,
+        registry: Registry,
+        records: Records,
+        keeper: Keeper,
+        elsewhere: Elsewhere | None = None,
         stop: Stop,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
+        self._elsewhere = elsewhere
         self._rest_client = rest_client
+        self._runner = runner
         self._options = options
-        self._next_owner = next_owner
-        self._stop = stop
+        self._topic = options.question.topic
+        self._lock_seconds = options.question.lock.seconds
+        self._acquiring = acquiring
+        self._registry = registry
+        self._records = records
+        self._keeper = keeper
+        self.stop = stop
         self._clock = clock
         self._chance = chance
-        self._runner = JobRunner(
-            topic=options.topic,
-            lock_seconds=options.lock.seconds,
-            run_handler=run_handler,
-            rest_client=rest_client,
-            clock=clock,
-            chance=chance,
-            stop=stop,
+        self._agenda = Agenda(
+            slots=options.slots,
+            batch=options.number_of_tasks,
+            lock=self._lock_seconds,
+            wait=options.wait,
+            threads=options.threads,
         )
-        self._polling = Polling()
+        self._guard = threading.Lock()
+        self._wakes = [Wake(stop) for _ in range(self._agenda.threads)]
+        self._idle: set[int] = set()
+        self._known: dict[str, Recollection] = {}
+        self._at_work: set[HeldJob] = set()
+        self._outcomes: dict[str, Executable | BaseException] = {}
+        self._on_the_way: set[HeldJob] = set()
         self._failing_since: float | None = None
-        self._runs: deque[float] = deque(maxlen=_RUNS_REMEMBERED)
+        self.changed = threading.Event()
+        self.threads: Sequence[threading.Thread] = ()
+        self.ended = False
+        stop.on_set = self._told_to_stop
 
-    def run(self) -> None:
-        """Work until told to stop."""
-        self._say(logging.INFO, "Topic %r: subscribed", self._options.topic)
-        while not self._stop.is_set():
+    # ------------------------------------------------------------ the threads
+
+    def run(self, thread: int) -> None:
+        """Work until told to stop. The threads are numbered from 0; the first one leaves last.
+
+        Args:
+            thread: Number of the thread that calls.
+        """
+        if thread == FIRST_THREAD:
+            self._say(logging.INFO, "Topic %r: subscribed", self._topic)
+        while True:
             try:
-                pause = self._turn()
+                step = self._next(thread)
+                if isinstance(step, Leave):
+                    break
+                self._carry_out(step, thread)
             except BaseException as error:  # noqa: BLE001 - a fault of this library must not end the subscription
-                self._say(
-                    logging.ERROR, "Topic %r: unexpected; the subscription goes on", self._options.topic, error=error
-                )
-                self._polling = self._polling.failed()
-                pause = self._polling.pause_after(unanswered(sent=True, text=""), self._chance())
-            if pause > 0:
-                self._clock.wait(self._stop, pause)
-        self._say(logging.INFO, "Topic %r: unsubscribed", self._options.topic)
+                self._unexpected(error)
+        if thread == FIRST_THREAD:
+            self._keeper.detach(self)
+            self.ended = True
+            self._say(logging.INFO, "Topic %r: unsubscribed", self._topic)
+        self._nudge_all()
 
-    def _turn(self) -> float:
-        """Ask once, work off what came, and return how long to wait before asking again."""
-        asked = self._clock.now()
-        rest_client = self._rest_client()
-        # By its type: a mock claims to be an instance.
-        ours = issubclass(type(rest_client), FlowableExternalWorkerRestClient)
-        owner = self._next_owner() if ours else None
-        try:
-            jobs = self._acquire(rest_client, owner)
-        except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
-            return self._not_acquired(error)
-        self._acquired()
-        lock = Lock(owner, asked + self._options.lock.seconds)
-        for unreadable in getattr(jobs, "unreadable", ()):
-            self._runner.refuse(unreadable, lock)
-        if not jobs:
-            self._polling = self._polling.found_nothing()
-            return self._polling.pause(self._options.wait, self._chance())
-        self._polling = self._polling.found_work()
-        self._work_off(jobs, lock)
-        return 0.0
+    def _next(self, thread: int) -> Step:
+        wake = self._wakes[thread]
+        wake.clear()
+        with self._guard:
+            self._idle.discard(thread)
+            step = self._agenda.next(
+                thread,
+                self._clock.now(),
+                stopping=self.stop.is_set(),
+                lost=self._acquiring.next_look() is not None,
+            )
+            if isinstance(step, Wait):
+                self._idle.add(thread)
+                return step
+            if isinstance(step, Leave):
+                self._agenda.left()
+                return step
+            other = self._idle.pop() if self._idle and self._agenda.has_work() else None
+        if other is not None:
+            self._wakes[other].nudge()
+        return step
 
-    def _acquire(self, rest_client: Any, owner: str | None) -> Sequence[Job]:  # noqa: ANN401 - see `Consumer`
-        options = self._options
-        named = {} if owner is None else {"worker_id": owner}
-        jobs: Sequence[Job] = rest_client.acquire_jobs(
-            options.topic,
-            options.lock.text,
-            options.number_of_tasks,
-            number_of_retries=options.number_of_retries,
-            scope_type=options.scope_type,
-            **named,
-        )
-        return jobs
+    def _carry_out(self, step: Step, thread: int) -> None:
+        match step:
+            case Wait(seconds):
+                if seconds > 0:
+                    self._clock.wait(self._wakes[thread], seconds)
+            case Start(held):
+                self._start(held)
+            case Settle(held):
+                self._settle(held)
+            case Release(held, pause, reason):
+                self._release(held, pause=pause, reason=reason)
+            case Acquire(count):
+                self._acquire(count)
+            case Look():
+                self._look()
+            case Leave():
+                pass
 
-    def _not_acquired(self, error: BaseException) -> float:
+    def _unexpected(self, error: BaseException) -> None:
+        self._say(logging.ERROR, "Topic %r: unexpected; the subscription goes on", self._topic, error=error)
+        reading = unanswered(sent=True, text="")
+        with self._guard:
+            pause = self._agenda.not_acquired(reading, self._clock.now(), self._chance())
+        if not self.stop.is_set():
+            self._clock.wait(self.stop, pause)
+
+    def _told_to_stop(self) -> None:
+        self._nudge_all()
+        self._records.wake()
+        self._keeper.nudge()
+
+    def _nudge_all(self) -> None:
+        for wake in self._wakes:
+            wake.nudge()
+        self.changed.set()
+
+    # ------------------------------------------------------------ acquire
+
+    def _acquire(self, count: int) -> None:
+        limiter = self._options.limiter
+        if limiter is not None:
+            now = self._clock.now()
+            allowed = limiter.take(count, now)
+            if not allowed.jobs:
+                with self._guard:
+                    self._agenda.not_allowed(now + min(max(allowed.wait, _SHORTEST_LIMIT), _LONGEST_LIMIT))
+                return
+            count = allowed.jobs
+        answer = self._acquiring.ask(self._options.question, count, self.stop)
+        self._not_used(count - (0 if answer is None else len(answer.jobs)))
+        if answer is None:
+            with self._guard:
+                self._agenda.not_asked()
+        elif answer.error is not None:
+            self._not_acquired(answer)
+        else:
+            self._acquired(answer)
+        self.changed.set()
+
+    def _acquired(self, answer: Answer) -> None:
+        if self._failing_since is not None:
+            self._say_answers_again()
+        for unreadable in getattr(answer.jobs, "unreadable", ()):
+            self._runner.refuse(unreadable, self._topic, Lock(unreadable.id or "", answer.owner, answer.deadline))
+        held: list[HeldJob] = []
+        foreign: list[HeldJob] = []
+        for job in answer.jobs:
+            each = HeldJob(self._topic, job, Lease(Lock(job.id, answer.owner, answer.deadline), self._clock))
+            job._lock = each.lease  # noqa: SLF001 - how `job.deadline` and `job.time_left` come to know
+            if self._registry.take(each):
+                (held if self._works_for(job.tenant_id) else foreign).append(each)
+            else:
+                self._not_used(1)
+                said = "Topic %r: job %s came again while it is worked on here, and is not run twice"
+                self._say(logging.INFO, said, self._topic, job.id)
+        known: Mapping[str, Recollection] = self._records.recall(held) if held else {}
+        with self._guard:
+            self._known.update(known)
+            starved = self._agenda.polling.starving
+            answered = len(answer.jobs) - len(foreign)
+            self._agenda.acquired(held, self._clock.now(), self._chance(), answered=answered)
+            self._agenda.releasing += bool(foreign)
+            starving = self._agenda.polling.starving and not starved
+            due = self._acquiring.next_look()
+            if due is not None:
+                self._agenda.ask_no_later_than(due)
+            useful = min(len(held) - 1, len(self._idle))
+            woken = [self._idle.pop() for _ in range(useful)]
+        for thread in woken:
+            self._wakes[thread].nudge()
+        if foreign:
+            self._release(foreign, pause=lifecycle.PAUSE_OF_FOREIGN_TENANTS, reason="they are of other tenants")
+        if starving:
+            self._say(
+                logging.WARNING,
+                "Topic %r: the engine gave no jobs in a batch, and one when asked for one: exclusive jobs of one "
+                "process instance block each other. Batches are smaller from now on; better set "
+                'flowable:exclusive="false" on the external worker tasks of this topic',
+                self._topic,
+            )
+
+    def _not_used(self, jobs: int) -> None:
+        """Give back to the limits of the topic what no handler is called for."""
+        if self._options.limiter is not None and jobs > 0:
+            self._options.limiter.give_back(jobs, self._clock.now())
+
+    def _works_for(self, tenant: str | None) -> bool:
+        return self._options.tenants is None or (tenant or "") in self._options.tenants
+
+    def _not_acquired(self, answer: Answer) -> None:
+        reading = answer.reading
+        assert reading is not None  # noqa: S101 - it comes with the error
         now = self._clock.now()
         self._failing_since = now if self._failing_since is None else self._failing_since
-        self._polling = self._polling.failed()
-        reading = failures.read(error, ACQUIRE, time.time())
-        pause = self._polling.pause_after(reading, self._chance())
+        with self._guard:
+            pause = self._agenda.not_acquired(reading, now, self._chance())
+            errors = self._agenda.polling.errors
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         self._say(
             logging.ERROR if lasting else logging.WARNING,
             "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failure %d in %.0f s)",
-            self._options.topic,
+            self._topic,
             explain(reading),
             pause,
-            self._polling.errors,
+            errors,
             now - self._failing_since,
-            error=error if reading.meaning is Meaning.FAULT else None,
+            error=answer.error if reading.meaning is Meaning.FAULT else None,
         )
-        return pause
 
-    def _acquired(self) -> None:
-        if self._failing_since is not None:
+    def _say_answers_again(self) -> None:
+        assert self._failing_since is not None  # noqa: S101 - see the caller
+        self._say(
+            logging.WARNING,
+            "Topic %r: the engine answers again (failures: %d, in %.0f s)",
+            self._topic,
+            self._agenda.polling.errors,
+            self._clock.now() - self._failing_since,
+        )
+        self._failing_since = None
+        self._keeper.try_now()
+
+    def _look(self) -> None:
+        try:
+            self._acquiring.look_for_lost(at_once=True)
+        finally:
+            with self._guard:
+                self._agenda.not_asked()
+            self.changed.set()
+
+    # ------------------------------------------------------------ run
+
+    def _start(self, held: HeldJob) -> None:
+        with self._guard:
+            self._at_work.add(held)
+            known = self._known.pop(held.key, None)
+        # Somebody has to notice when the handler outlasts its lock.
+        self._keeper.look_within(held.lease.time_left())
+        if self._elsewhere is None:
+            if self._runner.is_known(known):
+                self._not_used(1)
+            self._see_through(held, lambda: self._runner.run(held, known))
+        elif self._runner.is_known(known):
+            with self._guard:
+                self._agenda.is_here_after_all()
+            self._not_used(1)
+            self._see_through(held, lambda: self._runner.settle_known(held, known))
+        else:
+            self._start_elsewhere(held, known, self._elsewhere)
+
+    def _start_elsewhere(self, held: HeldJob, known: Recollection | None, start: Elsewhere) -> None:
+        returned = functools.partial(self._returned, held)
+        try:
+            self._runner.begin(held, known, lambda job: start(job, returned))
+        except NotStartedError:
+            with self._guard:
+                self._at_work.discard(held)
+                self._agenda.is_here_after_all()
+                self._agenda.not_started()
+            self._release([held], pause=None, reason="the subscription is stopping")
+        except BaseException as error:  # noqa: BLE001 - a loop or pool that takes no more must not cost the job
+            self._returned(held, error)
+
+    def _returned(self, held: HeldJob, outcome: Executable | BaseException) -> None:
+        """A handler that ran elsewhere has ended. Called there, so it only leaves a note."""
+        self._runner.over(held)
+        with self._guard:
+            self._outcomes[held.key] = outcome
+            self._agenda.finish(held)
+            woken = self._idle.pop() if self._idle else None
+        if woken is not None:
+            self._wakes[woken].nudge()
+
+    def _settle(self, held: HeldJob) -> None:
+        with self._guard:
+            outcome = self._outcomes.pop(held.key)
+        self._see_through(held, lambda: self._runner.finish(held, outcome))
+
+    def _see_through(self, held: HeldJob, work: Callable[[], Moved | None]) -> None:
+        """Do what brings a job to its end, or to where its delivery goes on elsewhere."""
+        moved: Moved | None = None
+        try:
+            moved = work()
+        except NotStartedError:
+            with self._guard:
+                self._at_work.discard(held)
+                self._agenda.not_started()
+            self._release([held], pause=None, reason="the subscription is stopping")
+            return
+        except BaseException as error:  # noqa: BLE001 - its neighbours are locked too, and must not wait for that
             self._say(
-                logging.WARNING,
-                "Topic %r: the engine answers again (failures: %d, in %.0f s)",
-                self._options.topic,
-                self._polling.errors,
-                self._clock.now() - self._failing_since,
+                logging.ERROR,
+                "Topic %r: job %s: unexpected; it is left locked",
+                self._topic,
+                held.job.id,
+                error=error,
             )
-            self._failing_since = None
+        over = held.began is not None and held.ran is not None and held.began + held.ran > held.lease.lock.deadline
+        if over:
+            self._say_overrun(held)
+        with self._guard:
+            self._at_work.discard(held)
+            if moved is None:
+                self._agenda.ended(held.ran)
+            else:
+                self._agenda.moved_away(held.ran)
+                self._on_the_way.add(held)
+            if self._options.limiter is not None:
+                # What it decided may have changed what is allowed.
+                self._agenda.ask_no_later_than(self._clock.now())
+        if moved is None:
+            self._let_go(held)
+        else:
+            self._keeper.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
+        if self.stop.is_set():
+            self._nudge_all()
 
-    def _work_off(self, jobs: Sequence[Job], lock: Lock) -> None:
-        for position, job in enumerate(jobs):
-            if self._stop.is_set():
-                self._release(jobs[position:], lock, pause=None, reason="the subscription is stopping")
-                return
-            left = lock.deadline - self._clock.now()
-            usual = lifecycle.percentile(self._runs, 0.95)
-            # A job that did not wait is always started: with less than its full lock, no job of a slow topic ever ran.
-            if position and not lifecycle.may_start(left=left, lock=self._options.lock.seconds, usual_run=usual):
-                self._release(
-                    jobs[position:],
-                    lock,
-                    pause=from_seconds(lifecycle.PAUSE_AFTER_RELEASE),
-                    reason=f"{max(left, 0):.1f} s of the lock are left, a run usually takes {usual:.1f} s",
-                )
-                return
-            try:
-                self._runs.append(self._runner.run(job, lock))
-            except BaseException as error:  # noqa: BLE001 - its neighbours are locked too, and must not wait for that
-                self._say(
-                    logging.ERROR,
-                    "Topic %r: job %s: unexpected; it is left locked",
-                    self._options.topic,
-                    job.id,
-                    error=error,
-                )
+    def _arrived(self, held: HeldJob) -> None:
+        self._let_go(held)
+        with self._guard:
+            self._on_the_way.discard(held)
+            self._agenda.arrived()
+        self._nudge_all()
 
-    def _release(self, jobs: Sequence[Job], lock: Lock, *, pause: Duration | None, reason: str) -> None:
+    def _let_go(self, held: HeldJob) -> None:
+        """A job has come to its end here."""
+        self._registry.drop(held)
+        rest_client = self._rest_client()
+        # By its type, because a mock has every method. What people put in its place knows nothing of jobs.
+        if issubclass(type(rest_client), FlowableExternalWorkerRestClient):
+            lock = held.lease.lock
+            rest_client.forget(lock.job_id, lock.owner)
+
+    def deliver_orphans(self) -> None:
+        """Deliver what processes left in the journal that died. Called on the keeper's thread, once."""
+        taken = [self._runner.deliver_orphan(orphan) for orphan in self._records.orphans()]
+        taken = [(held, deliver) for held, deliver in taken if self._registry.take(held)]
+        with self._guard:
+            for held, _ in taken:
+                self._agenda.taken_over()
+                self._on_the_way.add(held)
+        for held, deliver in taken:
+            if self.stop.is_set():
+                # They stay in the journal, for the next start.
+                self._arrived(held)
+                continue
+            said = "Topic %r: job %s: an earlier process left its outcome; it is delivered now"
+            self._say(logging.WARNING, said, held.topic, held.job.id)
+            moved = deliver()
+            if moved is None:
+                self._arrived(held)
+            else:
+                self._keeper.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
+
+    # ------------------------------------------------------------ give back
+
+    def _release(self, jobs: Sequence[HeldJob], *, pause: float | None, reason: str) -> None:
         """Give jobs back that were not started: fail them with their own retries and message, unchanged.
 
         That frees them at once on every release of the engine, the lock of their process instance included. Best
         effort, and never repeated: what is not given back is offered again when its lock ends.
         """
-        rest_client = self._rest_client()
-        named = {} if lock.owner is None else {"worker_id": lock.owner}
-        kept: list[str] = []
-        reachable = True
-        for job in jobs:
-            left = lock.deadline - self._clock.now()
-            if not reachable or not lifecycle.may_release(left=left, retries=job.retries):
-                kept.append(job.id)
-                continue
-            try:
-                rest_client.fail_job(
-                    job.id,
-                    job.exception_message,
-                    retries=job.retries,
-                    retry_timeout=pause.text if pause else None,
-                    **named,
-                )
-            except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
-                kept.append(job.id)
-                # An engine that does not answer would hold the stop up once for every job.
-                reachable = isinstance(error, FlowableRestException)
-        topic = self._options.topic
+        self._not_used(len(jobs))
+        try:
+            kept = self._give_back(jobs, pause)
+        finally:
+            for held in jobs:
+                held.happened(Event.GIVEN_BACK)
+                self._let_go(held)
+            with self._guard:
+                for held in jobs:
+                    self._known.pop(held.key, None)
+                self._agenda.released()
+            self._nudge_all()
         given = len(jobs) - len(kept)
         if given:
-            self._say(logging.INFO, "Topic %r: jobs given back unstarted: %d, because %s", topic, given, reason)
+            self._say(logging.INFO, "Topic %r: jobs given back unstarted: %d, because %s", self._topic, given, reason)
         if kept:
-            left = max(0.0, lock.deadline - self._clock.now())
-            listed = ", ".join(kept)
-            self._say(logging.WARNING, "Topic %r: these stay locked until %.0f s from now: %s", topic, left, listed)
+            left = max(0.0, *(held.lease.time_left() for held in kept))
+            listed = ", ".join(held.job.id for held in kept)
+            said = "Topic %r: these stay locked until %.0f s from now: %s"
+            self._say(logging.WARNING, said, self._topic, left, listed)
+
+    def _give_back(self, jobs: Sequence[HeldJob], pause: float | None) -> list[HeldJob]:
+        """Give jobs back, and return those that could not be."""
+        rest_client = self._rest_client()
+        retry_timeout = None if pause is None else from_seconds(pause).text
+        kept: list[HeldJob] = []
+        reachable = True
+        for held in jobs:
+            held.happened(Event.RELEASE)
+        for held in jobs:
+            job, lock = held.job, held.lease.lock
+            if not reachable or not lifecycle.may_release(left=held.lease.time_left(), retries=job.retries):
+                kept.append(held)
+                continue
+            named = {} if lock.owner is None else {"worker_id": lock.owner}
+            try:
+                rest_client.fail_job(
+                    lock.job_id, job.exception_message, retries=job.retries, retry_timeout=retry_timeout, **named
+                )
+            except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
+                kept.append(held)
+                # An engine that does not answer would hold the stop up once for every job.
+                reachable = isinstance(error, FlowableRestException)
+        return kept
+
+    # ------------------------------------------------------------ for the keeper, and for whoever waits for the end
+
+    def mind(self) -> float | None:
+        """See `keeper.Kept.mind`: give back at a stop, and watch for handlers that outlast their lock."""
+        if self.stop.is_set():
+            with self._guard:
+                release = self._agenda.release_waiting()
+            if release is not None:
+                self._release(release.held, pause=release.pause, reason=release.reason)
+        with self._guard:
+            at_work = list(self._at_work)
+        look_again: list[float] = []
+        for held in at_work:
+            left = held.lease.time_left()
+            if left > 0 and held.ran is None:
+                look_again.append(left)
+            elif held.state is State.RUNNING:
+                self._say_overrun(held)
+        return min(look_again, default=None)
+
+    def _say_overrun(self, held: HeldJob) -> None:
+        with self._guard:
+            if held.overrun_said:
+                return
+            held.overrun_said = True
+        run = held.ran
+        if run is None:
+            run = self._clock.now() - (held.began or 0.0)
+        with self._guard:
+            runs = [*self._agenda.runs, run]
+        said = overrun(self._lock_seconds, runs, from_seconds(lifecycle.suggested_lock(runs)).text)
+        self._say(logging.WARNING, "Topic %r: job %s of %r %s", self._topic, held.job.id, held.job.element_id, said)
+
+    def runs_on(self, thread: threading.Thread) -> bool:
+        """Say whether a thread is one of this subscription's."""
+        return thread in self.threads
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the threads, once it is over; not for one whose request is not answered."""
+        with self._guard:
+            held_up = self._agenda.acquiring or self._agenda.releasing
+        if not held_up:
+            for thread in self.threads:
+                thread.join(seconds)
+
+    def over(self) -> bool:
+        """Say whether it was told to stop and nothing is left to be done; no handler starts any more."""
+        told = self.stop.first_told
+        if self.ended or told is None:
+            return self.ended
+        with self._guard:
+            return self._agenda.over(told, self._clock.now())
+
+    def time_left(self) -> float:
+        """Return for how long a stop without a grace waits: until the last lock of what runs ends, in seconds."""
+        held = self.still_running()
+        told = self.stop.told
+        since = 0.0 if told is None else self._clock.now() - told
+        with self._guard:
+            releasing = bool(self._agenda.releasing or self._agenda.waiting)
+        # Deliveries and releases get that long, and a moment to say so.
+        least = (lifecycle.WAIT_FOR_RELEASES if releasing else lifecycle.DELIVERY_WHEN_STOPPING) - since
+        return max([least, *(each.lease.time_left() for each in held)]) + 1.0
+
+    def still_running(self) -> list[HeldJob]:
+        """Return the jobs whose handlers run, or whose outcomes are on their way."""
+        with self._guard:
+            return [*self._at_work, *self._on_the_way]
+
+    def say_still_running(self) -> None:
+        """Name in the log what a stop leaves running."""
+        for held in self.still_running():
+            began = held.began
+            doing = "is being settled" if held.state is not State.RUNNING else "still runs"
+            self._say(
+                logging.WARNING,
+                "Topic %r: job %s of %r %s after %.1f s; it is left locked, for %.0f s from now",
+                self._topic,
+                held.job.id,
+                held.job.element_id,
+                doing,
+                0.0 if began is None else self._clock.now() - began,
+                max(0.0, held.lease.time_left()),
+            )
+
+    def explain_running(self) -> None:
+        """Write down that what still runs is not what ends the process."""
+        for held in self.still_running():
+            self._records.explained(held)
 
     def _say(self, level: int, message: str, *args: object, error: BaseException | None = None) -> None:
-        _log.say(level, message, *args, error=error, topic=self._options.topic)
+        _log.say(level, message, *args, error=error, topic=self._topic)

@@ -18,7 +18,7 @@ from flowable.external_worker_client.testing.errors import EngineError
 from flowable.external_worker_client.testing.fault_proxy import FaultProxy
 from flowable.external_worker_client.testing.faults import Fault, Faults
 from flowable.external_worker_client.testing.flow import ContinuationError
-from flowable.external_worker_client.testing.handlers import run_handler
+from flowable.external_worker_client.testing.handlers import run_handler, run_handler_async
 from flowable.external_worker_client.testing.http import Door
 from flowable.external_worker_client.testing.jumping import JumpingClock
 from flowable.external_worker_client.testing.made_jobs import make_job
@@ -89,4 +89,5 @@ __all__ = [
     "difference",
     "make_job",
     "run_handler",
+    "run_handler_async",
 ]

@@ -7,6 +7,7 @@ retry time-outs and the worker together.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Protocol
@@ -30,8 +31,8 @@ class RealClock:
         return time.monotonic()
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait until the event is set, at most so many seconds. Returns whether it is set."""
-        return event.wait(seconds)
+        """Wait until the event is set, at most so many seconds (`math.inf`: for ever). Returns whether it is set."""
+        return event.wait(None if seconds == math.inf else min(seconds, threading.TIMEOUT_MAX))
 
 
 class MovingClock:
@@ -52,6 +53,7 @@ class MovingClock:
         self._now = start
         self._lock = threading.Lock()
         self._wakeups: dict[int, float] = {}
+        self._events: dict[int, threading.Event] = {}
         self._over = threading.Event()
 
     def __repr__(self) -> str:
@@ -88,9 +90,9 @@ class MovingClock:
 
     @property
     def next_wakeup(self) -> float | None:
-        """The clock's seconds at which the first of the waiting threads goes on; None if no thread waits."""
+        """The clock's seconds at which the first of the waiting threads goes on; None if no thread waits for time."""
         with self._lock:
-            return min(self._wakeups.values(), default=None)
+            return min((moment for moment in self._wakeups.values() if moment < math.inf), default=None)
 
     def end(self) -> None:
         """End all waiting, now and from now on: the time that is waited for passes at once, and the event is set.
@@ -106,7 +108,7 @@ class MovingClock:
 
         Args:
             event: Ends the wait as soon as it is set.
-            seconds: On this clock. Zero or less returns at once.
+            seconds: On this clock. Zero or less returns at once; `math.inf` waits for the event only.
 
         Returns:
             Whether the event is set.
@@ -115,11 +117,13 @@ class MovingClock:
         with self._lock:
             deadline = self._now + seconds
             self._wakeups[thread] = deadline
+            self._events[thread] = event
         try:
             while self.now() < deadline:
                 if self._over.is_set():
                     with self._lock:
-                        self._now = max(self._now, deadline)
+                        if deadline < math.inf:
+                            self._now = max(self._now, deadline)
                     event.set()
                     return True
                 if event.wait(self.LOOK):
@@ -127,4 +131,4 @@ class MovingClock:
             return event.is_set()
         finally:
             with self._lock:
-                del self._wakeups[thread]
+                del self._wakeups[thread], self._events[thread]

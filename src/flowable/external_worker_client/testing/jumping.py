@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 
@@ -20,8 +21,8 @@ class JumpingClock(MovingClock):
     Otherwise it stands still, and can be moved with `advance`.
 
     Give the same clock to the engine and to the client. The threads of a client's subscriptions belong to the clock;
-    any other does from its first `wait` on, or from `join` on. Without any thread, the clock jumps only while nobody
-    holds a lock in the engine: a worker on another clock would lose its jobs.
+    any other does from its first `wait` on, or from `join` on, until it ends or `leave`. Without any thread, the clock
+    jumps only while nobody holds a lock in the engine: a worker on another clock would lose its jobs.
 
     Args:
         start: What `now()` returns at first, in seconds.
@@ -32,9 +33,14 @@ class JumpingClock(MovingClock):
         self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
     def join(self, thread: threading.Thread) -> None:
-        """Count a thread among those that have to wait before the clock jumps, until it ends."""
+        """Count a thread among those that have to wait before the clock jumps, until it ends or leaves."""
         with self._lock:
             self._threads.add(thread)
+
+    def leave(self, thread: threading.Thread) -> None:
+        """Count a thread no more, until its next `wait`: what it waits for now is not time."""
+        with self._lock:
+            self._threads.discard(thread)
 
     @property
     def threads(self) -> int:
@@ -58,10 +64,12 @@ class JumpingClock(MovingClock):
         """
         with self._lock:
             waiting = [self._wakeups.get(thread) for thread in self._alive()]
-            moments = [moment for moment in self._wakeups.values() if moment > self._now]
-            # Who has no moment is at work; whose moment has come is about to be.
-            if None in waiting or len(moments) < len(self._wakeups):
+            # Who has no moment is at work; whose moment has come, or whose event is set, is about to be.
+            if None in waiting or any(moment <= self._now for moment in self._wakeups.values()):
                 return False
+            if any(event.is_set() for event in self._events.values()):
+                return False
+            moments = [moment for moment in self._wakeups.values() if moment < math.inf]
             if due is not None:
                 moments.append(self._now + max(due, _STEP))
             if not moments:

@@ -1,0 +1,327 @@
+"""What a subscription does next. Pure: threads ask `next`, do what it says, and tell what came of it.
+
+All threads of a subscription are alike, one for each slot: whoever is free takes the next step, be it to start a
+handler, to give jobs back, or to ask the engine for more. So nothing is handed from thread to thread, and a
+subscription with one slot does everything on one thread. The rules:
+
+- Never more handlers at once than slots. A thread that settles is not free.
+- Handlers that run elsewhere (coroutines, on an event loop) take no thread: there, a few threads serve many slots, and
+  whoever is free settles what has ended.
+- One acquire at a time. It asks for what the free slots can take, and for no less than `batch`.
+- A job whose acquire found a free slot always starts; one that waited starts if enough of its lock is left.
+- Once told to stop, nothing is started and nothing acquired; what waits is given back; then the threads leave, the
+  first one last.
+
+Times are in seconds on the caller's clock. The machine changes in place: whoever shares it among threads locks it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowable.external_worker_client.rest.answers import Reading
+from flowable.external_worker_client.runtime import lifecycle
+from flowable.external_worker_client.runtime.held import HeldJob
+from flowable.external_worker_client.runtime.polling import Polling
+
+#: Free slots that one acquire asks for, at most: larger batches of several workers clash more often than they gain
+#: (docs/engine.md, Acquire).
+LARGEST_BATCH = 20
+
+#: Run times remembered, to tell what a usual run takes.
+RUNS_REMEMBERED = 50
+
+#: The thread that programs know as `subscription.thread`. It leaves last.
+FIRST_THREAD = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run the handler for a job, and settle it."""
+
+    held: HeldJob
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Settle a job whose handler ran elsewhere and has ended."""
+
+    held: HeldJob
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give jobs back.
+
+    Attributes:
+        held: Which.
+        pause: Seconds that they stay away. `None`: they can be acquired at once.
+        reason: For the log.
+    """
+
+    held: Sequence[HeldJob]
+    pause: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Ask the engine for so many jobs."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look once more for acquires whose answer was lost, before leaving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for so many seconds (`math.inf`: for ever), or until somebody says that there is something to do."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End the thread."""
+
+
+Step = Start | Settle | Release | Acquire | Look | Wait | Leave
+
+
+class Agenda:
+    """The deciding part of one subscription.
+
+    Args:
+        slots: How many handlers may run at once.
+        batch: Fewest jobs to ask for.
+        lock: How long jobs are locked.
+        wait: Longest pause between two questions while there is no work.
+        threads: How many threads there are, if handlers run elsewhere. `None`: one for each slot, and handlers run on
+            them.
+
+    Attributes:
+        polling: When to ask, and for how many.
+        waiting: Jobs that were acquired and not started.
+        running: Handlers that run elsewhere.
+        finished: Jobs whose handler ran elsewhere and has ended.
+        busy: Threads that run a handler or settle its job.
+        releasing: Releases under way.
+        away: Jobs whose delivery has left the thread of their handler.
+        acquiring: Whether an acquire is on the wire.
+        runs: Run times of handlers, the latest ones.
+        threads: Threads that have not left.
+    """
+
+    def __init__(self, *, slots: int, batch: int, lock: float, wait: float, threads: int | None = None) -> None:
+        self._slots = slots
+        self._batch = batch
+        self._lock = lock
+        self._ceiling = wait
+        self.polling = Polling()
+        self.waiting: deque[HeldJob] = deque()
+        self.running = 0
+        self.finished: deque[HeldJob] = deque()
+        self.busy = 0
+        self.releasing = 0
+        self.away = 0
+        self.acquiring = False
+        self.runs: deque[float] = deque(maxlen=RUNS_REMEMBERED)
+        self._elsewhere = threads is not None
+        self.threads = slots if threads is None else threads
+        self._looked = False
+        self._ask_at = -math.inf
+        self._asker: int | None = None
+        self._wanted = batch
+
+    # ------------------------------------------------------------ what is next
+
+    def next(self, thread: int, now: float, *, stopping: bool, lost: bool = False) -> Step:
+        """Decide what a thread that is free does next. It is busy from then on, unless it is to wait or to leave.
+
+        Args:
+            thread: Its number, from 0.
+            now: The time.
+            stopping: Whether the subscription was told to stop.
+            lost: Whether answers to acquires were lost, whose jobs have not been found yet.
+        """
+        if self._asker == thread:
+            self._asker = None
+        if self.finished:
+            self.busy += 1
+            return Settle(self.finished.popleft())
+        if stopping:
+            return self._stopping(thread, lost=lost)
+        if self.waiting and self.free:
+            return self._start_or_release(now)
+        if self.waiting or not self.free or self.acquiring or self._asker is not None:
+            return Wait(math.inf)
+        if now < self._ask_at:
+            # One thread waits for the moment to ask; the others wait for what that brings.
+            self._asker = thread
+            return Wait(self._ask_at - now)
+        self.acquiring = True
+        self._wanted = max(self._batch, min(self.free, LARGEST_BATCH))
+        return Acquire(self.polling.size(self._wanted))
+
+    def release_waiting(self) -> Release | None:
+        """Decide, for whoever is free for it, what is to be given back now that the subscription stops."""
+        if not self.waiting:
+            return None
+        held = tuple(self.waiting)
+        self.waiting.clear()
+        self.releasing += 1
+        return Release(held, None, "the subscription is stopping")
+
+    def _stopping(self, thread: int, *, lost: bool) -> Step:
+        if release := self.release_waiting():
+            return release
+        if self.running:
+            return Wait(math.inf)
+        if thread != FIRST_THREAD:
+            return Leave()
+        if self.threads > 1 or self.busy or self.releasing or self.away:
+            return Wait(math.inf)
+        if lost and not self._looked:
+            # On the wire like an acquire, and waited for no longer than one.
+            self._looked = self.acquiring = True
+            return Look()
+        return Leave()
+
+    def _start_or_release(self, now: float) -> Step:
+        held = self.waiting[0]
+        left = held.lease.lock.deadline - now
+        if held.at_once or self._enough(left):
+            if self._elsewhere:
+                self.running += 1
+            else:
+                self.busy += 1
+            return Start(self.waiting.popleft())
+        # Those behind it came no later: their locks end no later either, unless they were locked anew meanwhile.
+        short = [other for other in self.waiting if other.lease.lock.deadline <= held.lease.lock.deadline]
+        for other in short:
+            self.waiting.remove(other)
+        self.releasing += 1
+        usual = lifecycle.percentile(self.runs, 0.95)
+        reason = f"{max(left, 0):.1f} s of the lock are left, a run usually takes {usual:.1f} s"
+        return Release(short, lifecycle.PAUSE_AFTER_RELEASE, reason)
+
+    def _enough(self, left: float) -> bool:
+        return lifecycle.may_start(left=left, lock=self._lock, usual_run=lifecycle.percentile(self.runs, 0.95))
+
+    # ------------------------------------------------------------ what came of it
+
+    def acquired(self, jobs: Sequence[HeldJob], now: float, chance: float, *, answered: int) -> None:
+        """An acquire was answered.
+
+        Args:
+            jobs: What is to be worked on, in order.
+            now: The time.
+            chance: A random number from 0 to 1, for the jitter of the pause.
+            answered: How many jobs the answer had, with those that a run under way has taken over.
+        """
+        self.acquiring = False
+        for held in jobs[: self.free]:
+            held.at_once = True
+        self.waiting.extend(jobs)
+        found = self.polling.found_work if answered else self.polling.found_nothing
+        self.polling = found(self._wanted)
+        self._ask_at = now + self.polling.pause(self._ceiling, chance)
+
+    def not_acquired(self, reading: Reading, now: float, chance: float) -> float:
+        """An acquire failed. Arguments as for `acquired`; returns the pause before the next, in seconds."""
+        self.acquiring = False
+        self.polling = self.polling.failed()
+        pause = self.polling.pause_after(reading, chance)
+        self._ask_at = now + pause
+        return pause
+
+    def not_asked(self) -> None:
+        """The acquire was not sent, because the subscription was told to stop before, or the last look has ended."""
+        self.acquiring = False
+
+    def not_allowed(self, until: float) -> None:
+        """The acquire was not sent: the limits of the topic do not allow a job before this moment."""
+        self.acquiring = False
+        self._ask_at = until
+
+    def ask_no_later_than(self, moment: float) -> None:
+        """Let the next question not wait longer: there is something to look after before it."""
+        self._ask_at = min(self._ask_at, moment)
+
+    def is_here_after_all(self) -> None:
+        """A job that was to be started elsewhere is settled on this thread: its outcome is known without a run."""
+        self.running -= 1
+        self.busy += 1
+
+    def finish(self, held: HeldJob) -> None:
+        """A handler has ended that ran elsewhere."""
+        self.running -= 1
+        self.finished.append(held)
+
+    def ended(self, run: float | None = None) -> None:
+        """A job that was started has come to its end. `run`: how long its handler ran, if it did, in seconds."""
+        self.busy -= 1
+        if run is not None:
+            self.runs.append(run)
+
+    def not_started(self) -> None:
+        """A job that was to be started is given back instead."""
+        self.busy -= 1
+        self.releasing += 1
+
+    def released(self) -> None:
+        """A release has ended."""
+        self.releasing -= 1
+
+    def moved_away(self, run: float | None = None) -> None:
+        """The delivery of a job has left its thread, which is free again. `run`: as for `ended`."""
+        self.ended(run)
+        self.away += 1
+
+    def taken_over(self) -> None:
+        """The delivery of a job that another process left begins."""
+        self.away += 1
+
+    def arrived(self) -> None:
+        """Such a delivery has come to its end."""
+        self.away -= 1
+
+    def left(self) -> None:
+        """A thread has left."""
+        self.threads -= 1
+
+    # ------------------------------------------------------------ questions
+
+    def over(self, told: float, now: float) -> bool:
+        """Say whether a subscription that was told to stop has nothing left to do, and will start nothing any more.
+
+        An acquire that is still on the wire is waited for no longer than two seconds, and what it brings is given back.
+        Giving back is waited for no longer than ten: an engine that does not answer must not hold up a stop.
+
+        Args:
+            told: When it was told first.
+            now: The time.
+        """
+        if self.running or self.finished or self.busy or self.away or self.waiting:
+            return False
+        if self.releasing and now < told + lifecycle.WAIT_FOR_RELEASES:
+            return False
+        return not self.acquiring or now >= told + lifecycle.WAIT_FOR_AN_ACQUIRE
+
+    def has_work(self) -> bool:
+        """Say whether there is something to do for one more thread: a job that waits, or to mind when to ask."""
+        if self.finished:
+            return True
+        return bool(self.free) and (bool(self.waiting) or (self._asker is None and not self.acquiring))
+
+    @property
+    def free(self) -> int:
+        """How many more handlers may run now."""
+        taken = self.running if self._elsewhere else self.busy
+        return max(0, self._slots - taken)

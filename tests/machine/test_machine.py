@@ -1,0 +1,164 @@
+"""Everything that decides, driven by Hypothesis with time that is a number: the promises about every job."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from .model_engine import ERROR_BEFORE, LOOKS, NOT_SENT, UNSTORABLE, WIRES
+from .model_shell import ENDINGS, Chance, World
+
+WIRE = st.sampled_from(WIRES)
+LOOK = st.sampled_from(LOOKS)
+PICK = st.integers(0, 1_000)
+NUMBER = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+ENDING = st.sampled_from(ENDINGS)
+
+
+class Machine(RuleBasedStateMachine):
+    """One subscription, and whatever can happen to it. `World` checks every step; see there."""
+
+    world: World
+
+    @initialize(
+        slots=st.integers(1, 4),
+        batch=st.integers(1, 5),
+        lock=st.sampled_from([5.0, 60.0, 600.0]),
+        wait=st.sampled_from([2.0, 30.0]),
+        renews_ids=st.booleans(),
+        threads=st.sampled_from([None, None, 1, 2, 3]),
+        jobs=st.integers(0, 6),
+    )
+    def begin(  # noqa: PLR0913 - what a subscription is made of
+        self,
+        slots: int,
+        batch: int,
+        lock: float,
+        wait: float,
+        renews_ids: bool,  # noqa: FBT001 - drawn by name
+        threads: int | None,
+        jobs: int,
+    ) -> None:
+        """Subscribe, with some jobs waiting."""
+        self.world = World(slots=slots, batch=batch, lock=lock, wait=wait, renews_ids=renews_ids, threads=threads)
+        for number in range(jobs):
+            self.world.engine.add(f"i{number % 4}")
+
+    # ------------------------------------------------------------ threads
+
+    @precondition(lambda self: self.world.able())
+    @rule(pick=PICK, wire=WIRE, look=LOOK, number=NUMBER, ending=ENDING, alone=st.booleans(), late=st.booleans())
+    def somebody_acts(
+        self,
+        pick: int,
+        wire: str,
+        look: str,
+        number: float,
+        ending: object,
+        alone: bool,  # noqa: FBT001
+        late: bool,  # noqa: FBT001
+    ) -> None:
+        """One thread takes one step, with the wire as it is."""
+        able = self.world.able()
+        chance = Chance(wire, look, number, ending, alone, late)  # type: ignore[arg-type]
+        self.world.act(able[pick % len(able)], chance)
+
+    @precondition(lambda self: self.world.able())
+    @rule(pick=PICK, count=st.integers(1, 6), ending=ENDING)
+    def all_goes_well(self, pick: int, count: int, ending: object) -> None:
+        """Some steps with nothing in the way."""
+        for turn in range(count):
+            if able := self.world.able():
+                self.world.act(able[(pick + turn) % len(able)], Chance(ending=ending))  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------ time and the engine
+
+    @rule(seconds=st.sampled_from([0.01, 0.25, 1.0, 5.0, 11.0, 36.0, 61.0, 310.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        """Whatever was waited for may be late."""
+        self.world.pass_time(seconds)
+        self.world.check()
+
+    @rule()
+    def time_passes_until_something_is_due(self) -> None:
+        """Nobody is late."""
+        moment = self.world.next_moment()
+        if moment is not None and not self.world.able():
+            self.world.pass_time(moment - self.world.now)
+            self.world.check()
+
+    @rule()
+    def the_engine_resets_locks(self) -> None:
+        """It does so at its own intervals: a lock may be over for long."""
+        self.world.engine.reset(self.world.now)
+
+    @precondition(lambda self: len(self.world.engine.jobs) < 12)
+    @rule(instance=st.integers(0, 3), count=st.integers(1, 3))
+    def jobs_come(self, instance: int, count: int) -> None:
+        """Some of them belong to one process instance."""
+        for _ in range(count):
+            self.world.engine.add(f"i{instance}")
+
+    @precondition(lambda self: self.world.engine.jobs)
+    @rule(pick=PICK, what=st.sampled_from(["gone", "hidden", "shown"]))
+    def an_instance_goes_its_own_way(self, pick: int, what: str) -> None:
+        """A timer fires, somebody deletes it, suspends it, activates it."""
+        jobs = list(self.world.engine.jobs.values())
+        job = jobs[pick % len(jobs)]
+        if what == "shown" and job.hidden:
+            self.world.engine.show(job)
+        elif what == "gone" and job.there:
+            self.world.engine.take_away(job)
+        elif what == "hidden" and job.there:
+            self.world.engine.hide(job)
+
+    @precondition(lambda self: self.world.late_acquires)
+    @rule(pick=PICK)
+    def an_acquire_is_carried_out_late(self, pick: int) -> None:
+        """Its answer was lost before it had an effect; now it has."""
+        self.world.carry_out_late(pick)
+
+    @precondition(lambda self: not self.world.wire.poisoned)
+    @rule(wire=st.sampled_from([UNSTORABLE, ERROR_BEFORE]))
+    def a_job_comes_that_can_never_be_settled(self, wire: str) -> None:
+        """Whatever is sent for it, the engine has trouble with. Its instance is its own: it blocks no sibling in the engine."""
+        job = self.world.engine.add("bad")
+        self.world.wire.poisoned[job.correlation_id] = wire
+
+    # ------------------------------------------------------------ stop
+
+    @precondition(lambda self: not self.world.stop.is_set() and self.world.everything)
+    @rule(grace=st.sampled_from([None, 0.0, 5.0, 1e6]), dice=st.integers(0, 3))
+    def somebody_stops_it(self, grace: float | None, dice: int) -> None:
+        """At any moment; but not always before much has happened."""
+        if dice == 0:
+            self.world.tell_to_stop(grace)
+            self.world.check()
+
+    def teardown(self) -> None:
+        """However it stands: neighbours of a bad job are worked off; then it stops, also without an engine."""
+        if not hasattr(self, "world") or self.world.broken:
+            return
+        world = self.world
+        if not world.stop.is_set():
+            # One bad job never stops its neighbours.
+            world.run_until("settled", Chance())
+            world.tell_to_stop(None)
+        # An engine that is away holds no stop up for ever.
+        world.run_until("left", Chance(wire=NOT_SENT, look=NOT_SENT))
+        assert world.was_over, "it says that it is over"
+        assert all(world.ended[id(held)] == 1 for held in world.everything), "every job came to one end"
+        assert len(world.registry) == 0, "nothing is held any more"
+        assert not world.agenda.waiting, "nothing is left waiting"
+        assert math.isfinite(world.now)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=300, stateful_step_count=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+pytestmark = pytest.mark.timeout(120)

@@ -1,0 +1,429 @@
+"""The rules one by one: what an answer means for a delivery, lost acquires, batches, locks that are taken over."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading, answered, unanswered
+from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Effect
+from flowable.external_worker_client.runtime import lifecycle
+from flowable.external_worker_client.runtime.lifecycle import FINAL, TRANSITIONS, State
+from flowable.external_worker_client.runtime.lost_acquires import FIRST_LOOK, LostAcquires
+from flowable.external_worker_client.runtime.polling import GROW_AFTER, PROBE_EVERY, Polling
+from flowable.external_worker_client.runtime.resend import Delivery, Found, Sight, Step, Verdict
+
+LOCK_TEXT = "w does not hold a lock on the requested job"
+GONE_TEXT = "Could not find external worker job with id 'j'."
+
+
+def read(status: int, detail: str | None = None, **headers: str) -> Reading:
+    """Return what an answer to a complete means."""
+    return answered(COMPLETE, status, headers, "category" if detail else None, detail, 0.0)
+
+
+NOT_SENT = unanswered(sent=False, text="")
+UNCLEAR = unanswered(sent=True, text="")
+LOCK_LOST = read(403, LOCK_TEXT)
+LOCK_LOST_400 = read(400, LOCK_TEXT)
+GONE = read(404, GONE_TEXT)
+REFUSED = read(400, "Variable name is required")
+TOO_LARGE = read(413)
+ERROR = read(500, "value too long for column")
+PASSING = read(500, "JDBC rollback failed")
+FAULT = Reading(Meaning.FAULT, unclear=True)
+
+SETTLES, FAILS = Effect.SETTLES, Effect.FAILS
+CLEAR, AFTER_AN_UNCLEAR_SEND = False, True
+
+#: What follows an answer: effect, earlier sends, answer, what a look shows, what looking for the correlation id
+#: brings, and how that ends. `AGAIN` is sent again after a pause.
+TABLE: dict[str, tuple[Effect, bool, Reading, Sight | None, Found | None, Verdict]] = {
+    "2xx": (SETTLES, CLEAR, DONE, None, None, Verdict.SETTLED),
+    "2xx after an unclear send": (FAILS, AFTER_AN_UNCLEAR_SEND, DONE, None, None, Verdict.SETTLED),
+    "not sent": (SETTLES, CLEAR, NOT_SENT, None, None, Verdict.AGAIN),
+    "unclear": (SETTLES, CLEAR, UNCLEAR, None, None, Verdict.AGAIN),
+    **{f"{status}": (SETTLES, CLEAR, read(status), None, None, Verdict.AGAIN) for status in (408, 409, 425, 429)},
+    **{f"{status} ": (SETTLES, CLEAR, read(status), None, None, Verdict.AGAIN) for status in (502, 503, 504)},
+    **{f"{status}  ": (FAILS, CLEAR, read(status), None, None, Verdict.AGAIN) for status in (301, 302, 303, 401)},
+    "HTML with 200": (SETTLES, CLEAR, read(200), None, None, Verdict.AGAIN),
+    "403 without the engine's body": (SETTLES, CLEAR, read(403), None, None, Verdict.AGAIN),
+    "404 without the engine's body": (SETTLES, CLEAR, read(404), None, None, Verdict.AGAIN),
+    "404 without it after an unclear send": (SETTLES, AFTER_AN_UNCLEAR_SEND, read(404), None, None, Verdict.AGAIN),
+    "an HTML 500": (SETTLES, CLEAR, read(500), None, None, Verdict.AGAIN),
+    "a mistake in a hook": (SETTLES, CLEAR, FAULT, None, None, Verdict.AGAIN),
+    "the engine's 404": (SETTLES, CLEAR, GONE, None, None, Verdict.GONE),
+    "the engine's 404, for a fail": (FAILS, CLEAR, GONE, None, None, Verdict.GONE),
+    "404, unclear, absent": (SETTLES, AFTER_AN_UNCLEAR_SEND, GONE, None, Found.ABSENT, Verdict.SETTLED),
+    "404, unclear, there": (SETTLES, AFTER_AN_UNCLEAR_SEND, GONE, None, Found.THERE, Verdict.LOST),
+    "404, unclear, who knows": (SETTLES, AFTER_AN_UNCLEAR_SEND, GONE, None, Found.NOTHING, Verdict.AGAIN),
+    "404, unclear, absent, for a fail": (FAILS, AFTER_AN_UNCLEAR_SEND, GONE, None, Found.ABSENT, Verdict.SETTLED),
+    "403 with the lock text": (SETTLES, CLEAR, LOCK_LOST, None, None, Verdict.LOST),
+    "400 with the lock text": (SETTLES, CLEAR, LOCK_LOST_400, None, None, Verdict.LOST),
+    "403, unclear": (SETTLES, AFTER_AN_UNCLEAR_SEND, LOCK_LOST, None, None, Verdict.LOST),
+    "403, for a fail": (FAILS, CLEAR, LOCK_LOST, None, None, Verdict.LOST),
+    "403, unclear, for a fail": (FAILS, AFTER_AN_UNCLEAR_SEND, LOCK_LOST, None, None, Verdict.SETTLED),
+    "400, unclear, for a fail": (FAILS, AFTER_AN_UNCLEAR_SEND, LOCK_LOST_400, None, None, Verdict.SETTLED),
+    "another 400": (SETTLES, CLEAR, REFUSED, None, None, Verdict.UNSTORABLE),
+    "another 400, for a fail": (FAILS, AFTER_AN_UNCLEAR_SEND, REFUSED, None, None, Verdict.UNSTORABLE),
+    "413 from anyone": (SETTLES, CLEAR, TOO_LARGE, None, None, Verdict.UNSTORABLE),
+    "the engine's 500, our lock": (SETTLES, CLEAR, ERROR, Sight.OURS, None, Verdict.AGAIN),
+    "the engine's 500, no look": (SETTLES, CLEAR, ERROR, Sight.NOTHING, None, Verdict.AGAIN),
+    "the engine's 500, gone, absent": (SETTLES, CLEAR, ERROR, Sight.GONE, Found.ABSENT, Verdict.SETTLED),
+    "the engine's 500, gone, there": (SETTLES, CLEAR, ERROR, Sight.GONE, Found.THERE, Verdict.LOST),
+    "the engine's 500, gone, who knows": (SETTLES, CLEAR, ERROR, Sight.GONE, Found.NOTHING, Verdict.AGAIN),
+    "the engine's 500, not ours": (SETTLES, CLEAR, ERROR, Sight.OTHERS, None, Verdict.LOST),
+    "the engine's 500, not ours, a fail": (FAILS, CLEAR, ERROR, Sight.OTHERS, None, Verdict.SETTLED),
+}
+
+
+def decide(state: Delivery, reading: Reading, sight: Sight | None, found: Found | None) -> tuple[Delivery, Step]:
+    """Decide as the shell does, with looks where they are asked for, and only there."""
+    state, step = state.after(reading, 0.0, 0.5)
+    assert (step.verdict is Verdict.LOOK) == (reading.meaning is Meaning.ENGINE_ERROR)
+    if step.verdict is Verdict.LOOK and sight is not None:
+        state, step = state.after_look(sight, reading, 0.0, 0.5)
+    if step.verdict is Verdict.FIND and found is not None:
+        step = state.after_find(found, reading, 0.0, 0.5)
+    return state, step
+
+
+@pytest.mark.parametrize(("effect", "unclear", "reading", "sight", "found", "verdict"), TABLE.values(), ids=TABLE)
+def test_an_answer_means_what_the_table_says(
+    effect: Effect,
+    unclear: bool,  # noqa: FBT001 - a column
+    reading: Reading,
+    sight: Sight | None,
+    found: Found | None,
+    verdict: Verdict,
+) -> None:
+    """One row of the job's table, for a result with time left."""
+    _, step = decide(Delivery(effect, ends=1000.0, unclear=unclear, sends=int(unclear)), reading, sight, found)
+    assert step.verdict is verdict
+    assert step.assumed == (found is Found.ABSENT)
+    assert (step.pause > 0) == (verdict is Verdict.AGAIN)
+
+
+SLOW = [read(401), read(302), read(403), read(404), read(200), read(500), FAULT]
+QUICK = [NOT_SENT, UNCLEAR, read(429), read(502), read(503)]
+
+
+@pytest.mark.parametrize(
+    ("reading", "first"), [*((each, 5.0) for each in SLOW), *((each, 0.25) for each in QUICK), (ERROR, 2.0), (PASSING, 2.0)], ids=str
+)
+def test_what_does_not_mend_itself_in_seconds_gets_a_slow_pause(reading: Reading, first: float) -> None:
+    """Five seconds first, up to a minute; the engine's own error: two, up to half a minute; all else: a quarter."""
+    state = Delivery(FAILS, ends=1e9)
+    pauses = []
+    for _ in range(12):
+        state, step = decide(state, reading, Sight.NOTHING, None)
+        pauses.append(step.pause)
+    assert pauses[0] == first
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == (60.0 if first == 5.0 else 30.0)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_server_that_asks_for_a_pause_gets_it(status: int) -> None:
+    """Also when the subscription is stopping, and up to five minutes."""
+    for asked, kept in (("20", 20.0), ("100000", 300.0)):
+        reading = read(status, **{"retry-after": asked})
+        for state in (Delivery(SETTLES, ends=1e9), Delivery(SETTLES, ends=1e9).hurry(1e9)):
+            assert state.after(reading, 0.0, 0.5)[1] == Step(Verdict.AGAIN, kept)
+
+
+def test_a_stopping_subscription_waits_no_longer_than_two_seconds() -> None:
+    """An engine that comes back within the grace must be noticed."""
+    state = Delivery(SETTLES, ends=1e9, sends=30).hurry(1e9)
+    assert state.after(NOT_SENT, 0.0, 0.5)[1] == Step(Verdict.AGAIN, 2.0)
+
+
+def test_the_third_error_under_our_lock_is_taken_for_an_answer() -> None:
+    """A value that the engine can never store answers 500 for ever; one that follows a look without a lock counts not."""
+    state = Delivery(SETTLES, ends=1e9)
+    verdicts = []
+    for sight in (Sight.OURS, Sight.NOTHING, Sight.OURS, Sight.OURS):
+        state, step = decide(state, ERROR, sight, None)
+        verdicts.append(step.verdict)
+    assert verdicts == [Verdict.AGAIN, Verdict.AGAIN, Verdict.AGAIN, Verdict.UNSTORABLE]
+
+
+def test_an_error_that_passes_says_nothing_of_the_result() -> None:
+    """Deadlocks, lost database connections: sent again until it is taken, however often."""
+    state = Delivery(SETTLES, ends=1e9)
+    for _ in range(20):
+        state, step = decide(state, PASSING, Sight.OURS, None)
+        assert step.verdict is Verdict.AGAIN
+
+
+def test_a_pause_under_a_lock_leaves_most_of_it() -> None:
+    """A result must not sleep past the end of its lock when the engine comes back before."""
+    state = Delivery(SETTLES, ends=1e9, deadline=60.0, sends=20)
+    assert state.again(NOT_SENT, now=0.0, chance=0.5).pause == 15.0
+    assert state.again(NOT_SENT, now=50.0, chance=0.5).pause == 2.5
+    assert state.again(NOT_SENT, now=59.9, chance=0.5).pause == 0.5
+    assert state.again(NOT_SENT, now=61.0, chance=0.5).pause == 30.0
+
+
+def test_a_new_lock_takes_away_the_doubts() -> None:
+    """What comes again was not carried out: the next 404 means gone, and errors are counted anew."""
+    state = Delivery(SETTLES, ends=10.0, unclear=True, engine_errors=2).renewed(ends=50.0, deadline=45.0)
+    assert state == Delivery(SETTLES, ends=50.0, deadline=45.0)
+    assert Delivery(SETTLES, ends=50.0).renewed(ends=10.0, deadline=5.0).ends == 50.0
+
+
+READINGS = st.sampled_from([*SLOW, *QUICK, ERROR, PASSING, DONE, LOCK_LOST, LOCK_LOST_400, GONE, REFUSED, TOO_LARGE])
+ANSWERS = st.tuples(
+    READINGS, st.sampled_from(Sight), st.sampled_from(Found), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 400)
+)
+
+
+@given(st.sampled_from([SETTLES, FAILS]), st.lists(ANSWERS, min_size=1), st.integers(0, 50), st.booleans())
+def test_every_delivery_comes_to_an_end_that_the_answers_explain(
+    effect: Effect,
+    answers: list[tuple[Reading, Sight, Found, float, float]],
+    stops_at: int,
+    stops: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Whatever the answers are: pauses are capped, nothing is dropped before its time, and it is not endless."""
+    now, ends = 0.0, 900.0
+    state = Delivery(effect, ends=ends)
+    unclear, errors = False, 0
+    for turn in range(100_000):
+        reading, sight, found, chance, slow = answers[turn % len(answers)]
+        if stops and turn == stops_at:
+            ends = min(ends, now + 5.0)
+            state = state.hurry(ends)
+        # An answer takes its time, too.
+        now += slow
+        known = unclear
+        unclear = unclear or reading.unclear
+        errors += reading.meaning is Meaning.ENGINE_ERROR and sight is Sight.OURS
+        state, step = state.after(reading, now, chance)
+        looked = step.verdict is Verdict.LOOK
+        if looked:
+            state, step = state.after_look(sight, reading, now, chance)
+        searched = step.verdict is Verdict.FIND
+        if searched:
+            step = state.after_find(found, reading, now, chance)
+        if step.verdict is not Verdict.AGAIN:
+            break
+        assert now < ends
+        assert 0 < step.pause <= max(60.0 * 1.2, reading.retry_after or 0.0)
+        assert now + step.pause <= ends
+        now += step.pause
+    else:
+        pytest.fail("it is endless")
+    match step.verdict:
+        case Verdict.SETTLED:
+            absent = searched and unclear and found is Found.ABSENT
+            others = effect is FAILS and (known or looked) and (reading.meaning is Meaning.LOCK_LOST or looked)
+            assert reading is DONE or absent or others
+            assert step.assumed == absent
+        case Verdict.LOST:
+            there = searched and unclear and found is Found.THERE
+            assert reading.meaning is Meaning.LOCK_LOST or there or (looked and sight is Sight.OTHERS)
+        case Verdict.GONE:
+            assert reading is GONE
+            assert not known
+        case Verdict.UNSTORABLE:
+            assert reading in (REFUSED, TOO_LARGE) or errors >= 3
+        case Verdict.ABANDONED:
+            assert now >= ends
+        case other:
+            pytest.fail(f"{other} is no end")
+
+
+# ---------------------------------------------------------------- lost acquires
+
+
+@given(st.floats(0, 60), st.floats(0.1, 1000), st.floats(0.1, 60), st.lists(st.booleans(), max_size=30))
+def test_a_lost_acquire_is_looked_for_until_it_cannot_have_locked_anything(
+    took: float, lock: float, time_out: float, looks: list[bool]
+) -> None:
+    """Soon, and once more when the request would have timed out; failed looks are repeated as long as its locks last."""
+    asked, now = 100.0, 100.0 + took
+    lost = LostAcquires().add("w.1", now=now, asked=asked, lock=lock, time_out=time_out)
+    assert lost.next_look() == now + FIRST_LOOK
+    ends = asked + time_out + lock
+    answered_after_the_time_out = False
+    for succeeds in [*looks, *[True] * 3]:
+        due = lost.next_look()
+        if due is None:
+            break
+        assert now <= due <= now + max(12.0, time_out)
+        assert lost.due(due - 0.001) == frozenset()
+        now = due
+        assert lost.due(now) == {"w.1"}
+        if succeeds:
+            lost = lost.looked({"w.1"}, now)
+            answered_after_the_time_out = answered_after_the_time_out or now >= asked + time_out
+        else:
+            lost = lost.failed({"w.1"}, now, 0.5)
+    assert lost.entries == ()
+    assert answered_after_the_time_out or now + 12.0 >= ends or asked + time_out >= ends
+
+
+def test_looks_for_one_lost_acquire_do_not_touch_another() -> None:
+    """Each has its own times."""
+    lost = LostAcquires().add("w.1", now=0.0, asked=0.0, lock=60.0, time_out=35.0)
+    lost = lost.add("w.2", now=10.0, asked=9.0, lock=60.0, time_out=35.0)
+    assert lost.due(1.0) == {"w.1"}
+    assert lost.due(11.0) == {"w.1", "w.2"}
+    after = lost.looked({"w.1"}, 1.0)
+    assert after.due(11.0) == {"w.2"}
+    assert after.of("w.2") == lost.of("w.2")
+    assert lost.failed({"w.1"}, 1.0, 0.5).of("w.2") == lost.of("w.2")
+    assert after.looked({"w.1", "w.2"}, 100.0).entries == ()
+
+
+# ---------------------------------------------------------------- polling
+
+
+@given(st.integers(2, 20), st.integers(1, 40))
+def test_single_jobs_behind_an_empty_batch_make_the_batches_smaller(wanted: int, batches: int) -> None:
+    """Halved each time it is seen, never below one, and no longer asked for singly when it has come to that."""
+    polling, sizes = Polling(), []
+    for _ in range(batches):
+        polling = polling.found_nothing(wanted)
+        if not polling.probing:
+            break
+        assert polling.size(wanted) == 1
+        assert polling.pause(30.0, 0.5) == 0.0
+        polling = polling.found_work(wanted)
+        assert polling.starving
+        sizes.append(polling.size(wanted))
+    assert sizes == [max(1, wanted >> number) for number in range(1, len(sizes) + 1)]
+    assert len(sizes) == min(batches, math.floor(math.log2(wanted)))
+
+
+@given(st.integers(2, 64), st.integers(1, 63))
+def test_smaller_batches_grow_back_while_all_answers_have_work(wanted: int, largest: int) -> None:
+    """Doubled after every twenty answers with work in a row, until there is no limit; an empty one starts anew."""
+    polling, answers = Polling(largest=min(largest, wanted - 1)), 0
+    smallest = polling.size(wanted)
+    while polling.largest is not None:
+        before = polling.size(wanted)
+        for _ in range(GROW_AFTER - 1):
+            polling = polling.found_work(wanted)
+            assert polling.size(wanted) == before
+        if answers == 0:
+            polling = polling.found_nothing(1)
+            for _ in range(GROW_AFTER - 1):
+                polling = polling.found_work(wanted)
+            assert polling.size(wanted) == before
+        polling = polling.found_work(wanted)
+        assert polling.size(wanted) == min(2 * before, wanted)
+        answers += 1
+    assert answers == math.ceil(math.log2(wanted / smallest))
+
+
+@given(st.integers(2, 20), st.integers(0, 60))
+def test_every_fourth_empty_batch_is_followed_by_a_single_job(wanted: int, empty: int) -> None:
+    """The first one, too; a single job that is not there makes the idle pause no shorter."""
+    polling, probes = Polling(), []
+    for number in range(empty):
+        polling = polling.found_nothing(wanted)
+        assert polling.empty == number + 1
+        if polling.probing:
+            probes.append(number)
+            polling = polling.found_nothing(wanted)
+        assert not polling.probing
+        assert polling.empty == number + 1
+        assert polling.pause(30.0, 0.5) == min(0.25 * 2**number, 30.0)
+    assert probes == list(range(0, empty, PROBE_EVERY))
+
+
+@given(st.integers(0, 100))
+def test_who_asks_for_single_jobs_never_asks_twice(empty: int) -> None:
+    """An empty answer to a question for one job is true."""
+    polling = Polling()
+    for _ in range(empty):
+        polling = polling.found_nothing(1)
+        assert not polling.probing
+
+
+EVENTS = st.lists(st.tuples(st.sampled_from(["work", "nothing", "failed"]), st.integers(1, 20)))
+
+
+@given(EVENTS, st.floats(0, 60), st.floats(0, 1), READINGS)
+def test_questions_are_for_one_job_or_more_and_pauses_end(
+    events: list[tuple[str, int]], ceiling: float, chance: float, reading: Reading
+) -> None:
+    """Whatever was answered; and an answer ends the slow pauses after errors."""
+    polling = Polling()
+    for event, wanted in events:
+        assert 1 <= polling.size(wanted) <= wanted
+        polling = {
+            "work": lambda wanted=wanted, now=polling: now.found_work(wanted),
+            "nothing": lambda wanted=wanted, now=polling: now.found_nothing(wanted),
+            "failed": lambda now=polling: now.failed(),
+        }[event]()  # type: ignore[misc]
+        assert 0 <= polling.pause(ceiling, chance) <= max(ceiling, 0.0) * 1.1
+        assert (polling.errors > 0) == (event == "failed")
+        if event == "failed":
+            assert 0.4 <= polling.pause_after(reading, chance) <= max(72.0, reading.retry_after or 0.0)
+        if event == "work":
+            assert polling.pause(ceiling, chance) == 0.0
+
+
+# ---------------------------------------------------------------- the life of a job
+
+
+@pytest.mark.parametrize("state", State, ids=lambda state: state.value)
+@pytest.mark.parametrize("sending", [None, *Effect], ids=lambda effect: effect.value if effect else "nothing")
+def test_a_run_takes_over_a_lock_unless_it_may_have_given_the_last_one_away(
+    state: State, sending: Effect | None
+) -> None:
+    """A fail, or a release, that may just have been carried out makes the job a new one; so does an end."""
+    lives = state in {State.WAITING, State.RUNNING, State.SETTLING}
+    assert lifecycle.takes_over(state, sending) == (lives and sending not in {Effect.FAILS, Effect.RELEASES})
+
+
+def test_every_state_leads_to_an_end_and_ends_lead_nowhere() -> None:
+    """From everywhere an end can be reached; from an end, nothing else."""
+    for state in State:
+        reached, grown = {state}, True
+        while grown:
+            following = {after for each in reached for after in TRANSITIONS[each].values()}
+            grown = not following <= reached
+            reached |= following
+        assert reached & FINAL
+        assert state not in FINAL or reached == {state}
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_a_suggested_lock_is_longer_than_any_run_that_was_seen(runs: list[float]) -> None:
+    """By half, and twice what is usual; rounded up to what reads well, at most a week."""
+    suggested = lifecycle.suggested_lock(runs)
+    week = 604_800.0
+    assert suggested == week or suggested >= max(1.5 * max(runs), 2 * lifecycle.percentile(runs, 0.95))
+    assert suggested in lifecycle._LOCKS
+    smaller = [lock for lock in lifecycle._LOCKS if lock < suggested]
+    if smaller:
+        assert smaller[-1] < max(1.5 * max(runs), 2 * lifecycle.percentile(runs, 0.95))
+
+
+@given(st.floats(-1e3, 1e3), st.sampled_from([None, -1, 0, 1, 3, "3", 2.5]))
+def test_nothing_is_given_back_late_or_without_retries(left: float, retries: object) -> None:
+    """It would clear a sibling's lock, or make a dead letter."""
+    assert lifecycle.may_release(left=left, retries=retries) == (left > 0 and retries in (1, 3))
+
+
+@given(st.floats(0, 1e3), st.one_of(st.none(), st.floats(0, 1e3)), st.floats(-1e3, 1e4))
+def test_a_delivery_ends_within_the_grace_of_a_stop(told: float, grace: float | None, deadline: float) -> None:
+    """A little before whoever waits gives up; without a grace with the lock, and not before five seconds."""
+    ends = lifecycle.delivery_ends_when_stopping(told=told, grace=grace, deadline=deadline)
+    if grace is None:
+        assert ends == max(deadline, told + 5.0)
+    else:
+        assert told <= ends <= told + grace
+    assert lifecycle.delivery_ends(started=told, deadline=deadline) == max(deadline + 300.0, told + 600.0)
+
+
+def test_a_failure_counts_as_sent_by_its_own_name() -> None:
+    """The effects of the operations are what the rules above go by."""
+    assert (COMPLETE.effect, FAIL.effect) == (SETTLES, FAILS)

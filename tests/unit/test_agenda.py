@@ -1,0 +1,304 @@
+"""What a subscription does next: one decision after the other, with made-up time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from flowable.external_worker_client import ExternalWorkerAcquireJobResponse
+from flowable.external_worker_client.rest.answers import Meaning, Reading
+from flowable.external_worker_client.runtime.agenda import (
+    Acquire,
+    Agenda,
+    Leave,
+    Look,
+    Release,
+    Start,
+    Step,
+    Wait,
+)
+from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock
+from flowable.external_worker_client.runtime.lifecycle import (
+    PAUSE_AFTER_RELEASE,
+    WAIT_FOR_AN_ACQUIRE,
+    WAIT_FOR_RELEASES,
+)
+
+LOCK = 60.0
+FOREVER = Wait(math.inf)
+
+
+class NoClock:
+    """Is never asked."""
+
+    def now(self) -> float:
+        """Return nothing that is looked at."""
+        return math.nan
+
+
+def _held(job_id: str, deadline: float = LOCK) -> HeldJob:
+    job = ExternalWorkerAcquireJobResponse([], job_id, *(None,) * 10, 3, *(None,) * 6)
+    return HeldJob("t", job, Lease(Lock(job_id, "w.1", deadline), NoClock()))  # type: ignore[arg-type]
+
+
+def _agenda(slots: int = 1, batch: int = 1, wait: float = 30.0) -> Agenda:
+    return Agenda(slots=slots, batch=batch, lock=LOCK, wait=wait)
+
+
+def _next(agenda: Agenda, thread: int = 0, now: float = 0.0) -> Step:
+    return agenda.next(thread, now, stopping=False)
+
+
+def _stopping(agenda: Agenda, thread: int = 0, now: float = 0.0, *, lost: bool = False) -> Step:
+    return agenda.next(thread, now, stopping=True, lost=lost)
+
+
+def _acquired(agenda: Agenda, *jobs: HeldJob, now: float = 0.0) -> None:
+    agenda.acquired(jobs, now, 0.5, answered=len(jobs))
+
+
+def test_a_serial_subscription_asks_runs_and_asks_again() -> None:
+    """All on its one thread."""
+    agenda = _agenda(batch=2)
+    first, second = _held("1"), _held("2")
+    assert _next(agenda) == Acquire(2)
+    _acquired(agenda, first, second)
+    assert (first.at_once, second.at_once) == (True, False)
+    assert _next(agenda) == Start(first)
+    agenda.ended(1.0)
+    assert _next(agenda) == Start(second)
+    agenda.ended(1.0)
+    assert _next(agenda) == Acquire(2)
+    assert list(agenda.runs) == [1.0, 1.0]
+
+
+def test_an_empty_answer_is_followed_by_a_pause_that_one_thread_minds() -> None:
+    """The others wait for what that brings; any of them may ask when the moment has come."""
+    agenda = _agenda(slots=3)
+    assert _next(agenda, 1) == Acquire(3)
+    assert [_next(agenda, 0), _next(agenda, 2)] == [FOREVER, FOREVER]
+    _acquired(agenda)
+    # For one job, at once: see `polling`.
+    assert _next(agenda, 1) == Acquire(1)
+    _acquired(agenda)
+    assert _next(agenda, 2) == Wait(0.25)
+    assert [_next(agenda, 0), _next(agenda, 1)] == [FOREVER, FOREVER]
+    assert _next(agenda, 2, now=0.25) == Acquire(3)
+
+
+def test_a_thread_that_minds_the_moment_and_starts_a_job_leaves_it_to_another() -> None:
+    """Otherwise nobody would ask while its handler runs."""
+    agenda = _agenda(slots=2)
+    assert _next(agenda, 0) == Acquire(2)
+    _acquired(agenda)
+    assert _next(agenda, 0) == Acquire(1)
+    _acquired(agenda)
+    assert _next(agenda, 0) == Wait(0.25)
+    job = _held("1")
+    agenda.waiting.append(job)
+    assert agenda.has_work()
+    assert _next(agenda, 0) == Start(job)
+    assert agenda.has_work()
+    assert _next(agenda, 1) == Wait(0.25)
+    assert not agenda.has_work()
+
+
+@pytest.mark.parametrize(
+    ("slots", "busy", "batch", "count"),
+    [(1, 0, 1, 1), (4, 0, 1, 4), (4, 3, 1, 1), (4, 3, 3, 3), (30, 0, 1, 20), (30, 0, 25, 25), (2, 0, 7, 7)],
+)
+def test_an_acquire_asks_for_what_is_free_and_no_less_than_the_batch(
+    slots: int, busy: int, batch: int, count: int
+) -> None:
+    """And for no more than twenty because of free slots."""
+    agenda = _agenda(slots=slots, batch=batch)
+    agenda.busy = busy
+    assert _next(agenda) == Acquire(count)
+
+
+def test_one_acquire_at_a_time() -> None:
+    """Whoever comes meanwhile waits; once it was not sent at all, the next may."""
+    agenda = _agenda(slots=2)
+    assert _next(agenda, 0) == Acquire(2)
+    assert _next(agenda, 1) == FOREVER
+    assert not agenda.has_work()
+    agenda.not_asked()
+    assert _next(agenda, 1) == Acquire(2)
+
+
+def test_a_failed_acquire_is_followed_by_a_pause_of_its_own_scale() -> None:
+    """Which is returned, for the log."""
+    agenda = _agenda()
+    assert _next(agenda) == Acquire(1)
+    assert agenda.not_acquired(Reading(Meaning.NOT_SENT), 0.0, 0.5) == 0.5
+    assert _next(agenda) == Wait(0.5)
+    assert _next(agenda, now=0.5) == Acquire(1)
+    assert agenda.not_acquired(Reading(Meaning.NOT_THE_ENGINE, 401), 1.0, 0.5) == 10.0
+    assert _next(agenda, now=2.0) == Wait(9.0)
+
+
+def test_a_moment_to_look_shortens_the_pause_and_never_lengthens_it() -> None:
+    """For acquires whose answers were lost."""
+    agenda = _agenda()
+    _next(agenda)
+    _acquired(agenda)
+    agenda.ask_no_later_than(0.1)
+    agenda.ask_no_later_than(5.0)
+    assert _next(agenda) == Wait(0.1)
+
+
+def test_what_waited_too_long_is_given_back_with_what_came_no_later() -> None:
+    """For some seconds, and with the reason; what was locked anew meanwhile stays."""
+    agenda = _agenda(batch=4)
+    first, second, third, renewed = (_held(job_id) for job_id in ("1", "2", "3", "4"))
+    _next(agenda)
+    _acquired(agenda, first, second, third, renewed)
+    assert _next(agenda) == Start(first)
+    agenda.ended(40.0)
+    renewed.lease.renew(Lock("4b", "w.9", 90.0))
+    step = _next(agenda, now=40.0)
+    assert step == Release(
+        [second, third], PAUSE_AFTER_RELEASE, "20.0 s of the lock are left, a run usually takes 40.0 s"
+    )
+    assert (agenda.releasing, list(agenda.waiting)) == (1, [renewed])
+    agenda.released()
+    assert _next(agenda, now=40.0) == Start(renewed)
+
+
+def test_a_job_whose_acquire_found_a_free_thread_starts_however_slow_the_topic() -> None:
+    """Even with its lock over: otherwise it never would."""
+    agenda = _agenda()
+    agenda.runs.extend([1000.0] * 5)
+    job = _held("1", deadline=1.0)
+    _next(agenda)
+    _acquired(agenda, job)
+    assert _next(agenda, now=2.0) == Start(job)
+
+
+def test_threads_that_are_busy_count_as_not_free_for_what_comes() -> None:
+    """Two of three run: of three jobs only the first was expected at once."""
+    agenda = _agenda(slots=3, batch=3)
+    agenda.busy = 2
+    jobs = [_held(job_id) for job_id in ("1", "2", "3")]
+    _next(agenda)
+    _acquired(agenda, *jobs)
+    assert [job.at_once for job in jobs] == [True, False, False]
+
+
+def test_what_a_run_under_way_has_taken_over_counts_as_work() -> None:
+    """The next question follows at once, though there is nothing to start."""
+    agenda = _agenda()
+    _next(agenda)
+    agenda.acquired([], 0.0, 0.5, answered=1)
+    assert _next(agenda) == Acquire(1)
+
+
+# ------------------------------------------------------------ stop
+
+
+def test_an_idle_subscription_leaves_at_once_the_first_thread_last() -> None:
+    """Which waits for the others."""
+    agenda = _agenda(slots=3)
+    assert _stopping(agenda, 0) == FOREVER
+    for thread in (2, 1):
+        assert _stopping(agenda, thread) == Leave()
+        agenda.left()
+    assert _stopping(agenda, 0) == Leave()
+    assert agenda.over(told=0.0, now=0.0)
+
+
+def test_what_waits_is_given_back_at_a_stop_without_a_pause() -> None:
+    """All of it, by whoever is free, and once."""
+    agenda = _agenda(batch=3)
+    jobs = [_held(job_id) for job_id in ("1", "2", "3")]
+    _next(agenda)
+    _acquired(agenda, *jobs)
+    assert _next(agenda) == Start(jobs[0])
+    assert agenda.release_waiting() == Release(tuple(jobs[1:]), None, "the subscription is stopping")
+    assert agenda.release_waiting() is None
+    agenda.ended(1.0)
+    assert _stopping(agenda) == FOREVER
+    agenda.released()
+    assert _stopping(agenda) == Leave()
+
+
+def test_nothing_starts_and_nothing_is_asked_once_it_stops() -> None:
+    """With jobs that wait, without any, and after an acquire that was on the wire."""
+    agenda = _agenda()
+    assert _next(agenda) == Acquire(1)
+    job = _held("1")
+    _acquired(agenda, job)
+    assert _stopping(agenda) == Release((job,), None, "the subscription is stopping")
+    agenda.released()
+    assert _stopping(agenda) == Leave()
+
+
+@pytest.mark.parametrize("held_up", ["busy", "away", "releasing"])
+def test_the_first_thread_stays_while_anything_is_under_way(held_up: str) -> None:
+    """Handlers, deliveries, releases."""
+    agenda = _agenda(slots=1)
+    setattr(agenda, held_up, 1)
+    assert _stopping(agenda) == FOREVER
+    assert not agenda.over(told=0.0, now=1.0)
+    setattr(agenda, held_up, 0)
+    assert _stopping(agenda) == Leave()
+
+
+def test_lost_acquires_are_looked_for_once_before_leaving() -> None:
+    """The look is waited for no longer than an acquire."""
+    agenda = _agenda(slots=2)
+    assert _stopping(agenda, 1, lost=True) == Leave()
+    agenda.left()
+    assert _stopping(agenda, 0, lost=True) == Look()
+    assert not agenda.over(told=0.0, now=WAIT_FOR_AN_ACQUIRE - 0.1)
+    assert agenda.over(told=0.0, now=WAIT_FOR_AN_ACQUIRE)
+    agenda.not_asked()
+    assert _stopping(agenda, 0, lost=True) == Leave()
+
+
+def test_it_is_over_without_waiting_long_for_an_engine_that_hangs() -> None:
+    """Two seconds for an acquire, ten for releases, counted from the stop; for handlers as long as they take."""
+    acquiring = _agenda()
+    _next(acquiring)
+    assert [acquiring.over(told=5.0, now=now) for now in (5.0, 6.9, 7.0)] == [False, False, True]
+    releasing = _agenda()
+    releasing.releasing = 1
+    assert [releasing.over(0.0, now) for now in (0.0, WAIT_FOR_RELEASES - 0.1, WAIT_FOR_RELEASES)] == [
+        False,
+        False,
+        True,
+    ]
+    running = _agenda()
+    running.busy = 1
+    assert not running.over(0.0, 1e9)
+    waiting = _agenda()
+    waiting.waiting.append(_held("1"))
+    assert not waiting.over(0.0, 1e9)
+
+
+def test_a_delivery_that_moves_off_frees_its_thread_and_keeps_the_end_waiting() -> None:
+    """Until it arrives; so does one that another process left."""
+    agenda = _agenda()
+    _next(agenda)
+    _acquired(agenda, _held("1"))
+    _next(agenda)
+    agenda.moved_away(2.0)
+    assert (agenda.busy, agenda.away, list(agenda.runs)) == (0, 1, [2.0])
+    assert _next(agenda) == Acquire(1)
+    agenda.not_asked()
+    agenda.taken_over()
+    for _ in range(2):
+        assert _stopping(agenda) == FOREVER
+        agenda.arrived()
+    assert _stopping(agenda) == Leave()
+
+
+def test_a_job_whose_turn_did_not_come_before_the_stop_is_given_back() -> None:
+    """It counts as a release from then on, not as a run."""
+    agenda = _agenda()
+    _next(agenda)
+    _acquired(agenda, _held("1"))
+    _next(agenda)
+    agenda.not_started()
+    assert (agenda.busy, agenda.releasing, list(agenda.runs)) == (0, 1, [])
