@@ -1,0 +1,139 @@
+"""Options of handlers: what they are, where they come from, and what the runtime makes of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+from flowable.external_worker_client import arguments, durations, settings
+from flowable.external_worker_client.durations import DurationLike
+from flowable.external_worker_client.errors import InvalidArgumentError
+from flowable.external_worker_client.handlers.declared import Declared
+from flowable.external_worker_client.policies import RetryPolicy
+from flowable.external_worker_client.runtime.acquiring import Question
+from flowable.external_worker_client.runtime.subscription import Options
+
+#: Handlers at once, unless something else is said: coroutines cost next to nothing; a function may not be made for
+#: several threads.
+_COROUTINES_AT_ONCE = 100
+_FUNCTIONS_AT_ONCE = 1
+
+#: Threads that acquire and settle for coroutines: more do not make an engine faster.
+_THREADS_FOR_COROUTINES = 4
+
+_LOCK = "PT1M"
+
+#: Longest pause between two questions while there is no work.
+_POLL = 0.75  # seconds
+
+
+class JobOptions(TypedDict, total=False):
+    """Options of a handler, or of all handlers of a worker that do not say otherwise.
+
+    What neither says comes from the environment, and then from here: see `settings`.
+    """
+
+    lock: DurationLike
+    """How long a job is locked: longer than the handler ever takes. `"1m"`."""
+    concurrency: int
+    """How many run at once. 1 for `def`, 100 for `async def`; with `processes`, as many as these."""
+    retry: RetryPolicy
+    """What to do about a handler that raises. As the client says."""
+    scope_type: str
+    """`"bpmn"` for jobs of processes only, `"cmmn"` for jobs of cases only. Both."""
+    number_of_tasks: int
+    """Fewest jobs of one acquire, even if fewer handlers are free. 1."""
+    poll: DurationLike
+    """Longest pause between two questions while there is no work. 0.75 seconds."""
+    timeout: DurationLike
+    """How long a handler may run. It cancels a coroutine and ends a process; a function in a thread, or on an executor,
+    cannot be ended: that is logged, and for an executor the job is failed. None."""
+    tenants: Collection[str]
+    """Tenants whose jobs are worked on, `""` for jobs without one. Jobs of others are given back for a minute. All."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The options of one handler, resolved.
+
+    Attributes:
+        options: What its subscription asks for.
+        retry: What to do when it raises. `None`: as the client says.
+        timeout: How long it may run, in seconds. `None`: as long as it takes.
+    """
+
+    options: Options
+    retry: RetryPolicy | None
+    timeout: float | None
+
+
+def checked(options: JobOptions) -> JobOptions:
+    """Refuse options where they are written, not when the worker is run.
+
+    Raises:
+        InvalidArgumentError: A value is not what is accepted.
+        TypeError: There is no such option.
+    """
+    unknown = sorted(set(options) - set(JobOptions.__annotations__))
+    if unknown:
+        raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(JobOptions.__annotations__)}")
+    if "retry" in options and not isinstance(options["retry"], RetryPolicy):
+        raise InvalidArgumentError("retry", options["retry"], "a RetryPolicy")
+    if "lock" in options:
+        durations.lock_duration(options["lock"], "lock")
+    given = cast("Mapping[str, object]", options)
+    for name in ("poll", "timeout"):
+        if name in given:
+            durations.retry_timeout(given[name], name)
+    for name in ("concurrency", "number_of_tasks"):
+        if name in given:
+            arguments.count(given[name], name)
+    if "scope_type" in options:
+        arguments.scope_type(options["scope_type"])
+    tenants = options.get("tenants")
+    if tenants is not None and (isinstance(tenants, str) or not all(isinstance(each, str) for each in tenants)):
+        raise InvalidArgumentError("tenants", tenants, "a list of tenants, which are text")
+    return options
+
+
+def resolve(topic: str, declared: Declared, options: JobOptions, processes: int | None) -> Plan:
+    """Resolve the options of a handler: its own or its worker's, the environment's, and then the usual ones.
+
+    Args:
+        topic: Its topic.
+        declared: The handler.
+        options: Its own, with those of its worker that it does not set.
+        processes: How many processes it runs in. `None`: none.
+
+    Raises:
+        InvalidArgumentError, SettingsError: What the environment says is not what is accepted.
+    """
+    environment = os.environ
+    concurrency = options.get("concurrency") or settings.whole_number(environment, "CONCURRENCY")
+    coroutine = declared.kind == "async"
+    slots = concurrency or processes or (_COROUTINES_AT_ONCE if coroutine else _FUNCTIONS_AT_ONCE)
+    lock = options.get("lock") or settings.option(environment, "LOCK") or _LOCK
+    tasks = options.get("number_of_tasks") or settings.whole_number(environment, "NUMBER_OF_TASKS") or 1
+    timeout = options.get("timeout", settings.option(environment, "TIMEOUT"))
+    poll = options.get("poll", settings.option(environment, "POLL"))
+    tenants = options.get("tenants")
+    return Plan(
+        Options(
+            question=Question(
+                topic=topic,
+                lock=durations.lock_duration(lock, "lock"),
+                number_of_retries=5,
+                scope_type=options.get("scope_type"),
+            ),
+            number_of_tasks=tasks,
+            slots=slots,
+            wait=_POLL if poll is None else durations.retry_timeout(poll, "poll").seconds,
+            threads=min(_THREADS_FOR_COROUTINES, slots) if coroutine else None,
+            tenants=None if tenants is None else frozenset(tenants),
+            limiter=declared.limiter,
+        ),
+        options.get("retry"),
+        None if timeout is None else durations.retry_timeout(timeout, "timeout").seconds,
+    )

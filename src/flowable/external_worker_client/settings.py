@@ -1,0 +1,137 @@
+"""Settings from the environment. One set of names everywhere.
+
+- `FLOWABLE_URL`: address of the engine up to before `/external-job-api`
+- `FLOWABLE_USERNAME` and `FLOWABLE_PASSWORD`: for HTTP Basic
+- `FLOWABLE_TOKEN`: a token, sent as `Authorization: Bearer …`
+- `FLOWABLE_TOKEN_FILE`: a file that holds the token, read again when it changes
+- `FLOWABLE_WORKER_ID`: the name that jobs are locked under; unset: a generated one
+- `FLOWABLE_ENGINE`: release of the engine, such as `7.2`
+- `FLOWABLE_JOURNAL`: path of the journal
+- `FLOWABLE_WORKER_LOCK`, `_CONCURRENCY`, `_NUMBER_OF_TASKS`, `_POLL`, `_TIMEOUT`: options of handlers, for those that
+  neither set them themselves nor belong to a worker that does
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from requests import PreparedRequest
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from flowable.external_worker_client.cloud_token import FlowableCloudToken
+from flowable.external_worker_client.errors import ExternalWorkerError
+
+
+class SettingsError(ExternalWorkerError, ValueError):
+    """A variable of the environment is missing, or its value is not what is accepted.
+
+    Attributes:
+        variable: Name of the variable.
+    """
+
+    def __init__(self, variable: str, message: str) -> None:
+        self.variable = variable
+        super().__init__(f"{variable} {message}")
+
+    def __reduce__(self) -> tuple[type[SettingsError], tuple[str, str]]:
+        """Keep the attribute when the exception is pickled."""
+        return type(self), (self.variable, str(self).removeprefix(f"{self.variable} "))
+
+
+class TokenFile(AuthBase):
+    """A token that somebody else keeps fresh in a file, as Kubernetes and vault agents do.
+
+    The file is looked at before every request, and read again when it has changed. A file that cannot be read, or is
+    empty, fails the request, which is sent again later.
+
+    Args:
+        path: Of the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        self._token = ""
+
+    def __call__(self, r: PreparedRequest) -> PreparedRequest:
+        """Set the header."""
+        r.headers["Authorization"] = f"Bearer {self.token()}"
+        return r
+
+    def token(self) -> str:
+        """Return the token that is in the file now.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is empty.
+        """
+        found = self._path.stat()
+        with self._lock:
+            if self._seen != (found.st_mtime_ns, found.st_size):
+                self._token = self._path.read_text(encoding="utf-8").strip()
+                self._seen = (found.st_mtime_ns, found.st_size)
+            if not self._token:
+                raise ValueError(f"the token file {str(self._path)!r} is empty")
+            return self._token
+
+    def __repr__(self) -> str:
+        """Name the file; not what is in it."""
+        return f"TokenFile({str(self._path)!r})"
+
+
+def auth(environment: Mapping[str, str]) -> AuthBase | None:
+    """Return the credentials that the environment gives. `None`: none.
+
+    Raises:
+        SettingsError: It gives more than one kind, or half of a pair.
+    """
+    name, password, token, file = (
+        environment.get(f"FLOWABLE_{variable}") for variable in ("USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE")
+    )
+    if sum(each is not None for each in (name or password, token, file)) > 1:
+        raise SettingsError("FLOWABLE_TOKEN", "and others are set: give a name and password, or a token, or a file")
+    if (name is None) != (password is None):
+        missing = "FLOWABLE_PASSWORD" if password is None else "FLOWABLE_USERNAME"
+        raise SettingsError(missing, "is not set, but the other half of the credentials is")
+    if name is not None and password is not None:
+        return HTTPBasicAuth(name, password)
+    if token is not None:
+        return FlowableCloudToken(token)
+    return None if file is None else TokenFile(file)
+
+
+def url(environment: Mapping[str, str]) -> str:
+    """Return the address of the engine.
+
+    Raises:
+        SettingsError: It is not set: credentials must not go to an address that nobody chose.
+    """
+    found = environment.get("FLOWABLE_URL")
+    if not found:
+        raise SettingsError(
+            "FLOWABLE_URL", 'is not set: give the address of the engine, such as "http://localhost:8090/flowable-rest"'
+        )
+    return found
+
+
+def option(environment: Mapping[str, str], name: str) -> str | None:
+    """Return the text of an option of handlers, such as `LOCK`. `None`: it is not set."""
+    return environment.get(f"FLOWABLE_WORKER_{name}") or None
+
+
+def whole_number(environment: Mapping[str, str], name: str) -> int | None:
+    """Return an option that is a whole number. `None`: it is not set.
+
+    Raises:
+        SettingsError: It is something else.
+    """
+    text = option(environment, name)
+    if text is None:
+        return None
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise SettingsError(f"FLOWABLE_WORKER_{name}", f"is {text!r}: a whole number of at least 1 is accepted")
+    return int(text)
