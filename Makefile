@@ -69,9 +69,15 @@ test: $(VENV)/.ready .cache/wheels/.ready ## all tests; ENGINE=URL uses a real e
 test-releases: $(VENV)/.ready ## the tests on the real Flowable again, on 7.0.1 and 6.8.0
 	@$(BIN)/python tools/run_tests.py --releases
 
+.PHONY: faults
+faults: $(VENV)/.ready ## 2,000 jobs in each storm on the real Flowable: workers and engine killed, connections cut; JOBS=, SEED=
+	@$(BIN)/python -m pytest -p no:randomly tests/storms --storm-jobs=$(or $(JOBS),2000) $(if $(SEED),--storm-seed=$(SEED))
+
 .PHONY: bench
-bench: $(VENV)/.ready ## what the embedded engine costs, as ratios in one run, into build/benchmarks
+bench: $(VENV)/.ready ## what the embedded engine, the journal and handlers cost, as ratios in one run, into build/benchmarks
 	@$(BIN)/python benchmarks/embedded.py
+	@$(BIN)/python benchmarks/journal.py
+	@$(BIN)/python benchmarks/handlers.py
 
 .PHONY: coverage
 coverage: $(VENV)/.ready .cache/wheels/.ready ## which branches the tests without the real engine reach
@@ -107,7 +113,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork
 .PHONY: lock
 lock: $(VENV)/bin/uv ## the locks in requirements/ again, from pyproject.toml and *.in; UPGRADE=1: newest versions
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra testing --group dev --constraint requirements/uv.txt \
+	$(COMPILE) pyproject.toml --extra dask --extra testing --group dev --constraint requirements/uv.txt \
 		--output-file requirements/dev.txt
 	$(COMPILE) requirements/packaging.in --constraint requirements/dev.txt --output-file requirements/packaging.txt
 

@@ -29,7 +29,7 @@ import pythons
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from engine import launch  # noqa: E402  # belongs to the repository, not to what is installed
+from engine import launch, postgres  # noqa: E402  # belong to the repository, not to what is installed
 
 REPORTS = ROOT / ".cache" / "reports"
 PROCESSES = 2
@@ -105,6 +105,8 @@ def run_everything(tally: Tally, engine: str, *, ci: bool) -> None:
     """Run the parts of `make test`."""
     run_part(tally, "everything but the real engine", sys.executable, "-m", "not real_engine", "tests")
     run_real(tally, "the real engine", "real_engine and not releases", engine, ci=ci)
+    if complaint := postgres.missing():
+        leave_out(tally, f"the real engine on PostgreSQL. {complaint}", ci=ci)
     for python in pythons.others():
         try:
             interpreter = pythons.environment(python)
