@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 
 from requests.auth import HTTPBasicAuth
@@ -37,7 +36,7 @@ def pay_out(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) 
 
 
 def main() -> None:
-    """Subscribe. The subscriptions keep the program alive, until Ctrl-C or SIGTERM ends them."""
+    """Work until told to stop, by Ctrl-C or SIGTERM. What is being worked on is finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stdout)
     client = ExternalWorkerClient(
         os.environ.get("FLOWABLE_URL", "http://127.0.0.1:8090/flowable-rest"),
@@ -45,17 +44,9 @@ def main() -> None:
             os.environ.get("FLOWABLE_USERNAME", "rest-admin"), os.environ.get("FLOWABLE_PASSWORD", "test")
         ),
     )
-    subscriptions = [
-        client.subscribe("assessDamage", assess_damage, scope_type="cmmn", wait_period_seconds=1),
-        client.subscribe("payOut", pay_out, scope_type="cmmn", wait_period_seconds=1),
-    ]
-
-    def stop(*_: object) -> None:
-        for subscription in subscriptions:
-            subscription.event.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    client.subscribe("assessDamage", assess_damage, scope_type="cmmn", wait_period_seconds=1)
+    client.subscribe("payOut", pay_out, scope_type="cmmn", wait_period_seconds=1)
+    client.run_until_stopped(grace="25s")
 
 
 if __name__ == "__main__":

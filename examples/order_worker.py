@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
 
 from requests.auth import HTTPBasicAuth
 
@@ -64,18 +62,9 @@ def main() -> None:
             os.environ.get("FLOWABLE_USERNAME", "rest-admin"), os.environ.get("FLOWABLE_PASSWORD", "test")
         ),
     )
-    subscriptions = [
+    for topic, handler in [("checkStock", check_stock), ("chargeCard", charge_card), ("shipOrder", ship_order)]:
         client.subscribe(topic, handler, scope_type="bpmn", wait_period_seconds=1)
-        for topic, handler in [("checkStock", check_stock), ("chargeCard", charge_card), ("shipOrder", ship_order)]
-    ]
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    # With a time-out, because without one Windows does not let Ctrl-C through.
-    while not stop.wait(1.0):
-        pass
-    for subscription in subscriptions:
-        subscription.unsubscribe(timeout=30)
+    client.run_until_stopped(grace="25s")
 
 
 if __name__ == "__main__":

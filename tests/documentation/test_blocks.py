@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from tests.support.models import Model
 from tests.support.waiting import until
 
-from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription
+from flowable.external_worker_client import ClientClosedError, ExternalWorkerClient, ExternalWorkerSubscription
 from flowable.external_worker_client.testing import EmbeddedEngine, EmbeddedServer
 from flowable.external_worker_client.testing.real_engine import RealEngine, RealVariable
 
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL = "http://localhost:8090/flowable-rest"
 CLOUD = "https://trial.flowable.com/work"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SUBSCRIBED = re.compile(r"""\bsubscribe\(\s*['"](\w+)['"]""")
 # Its blocks are pytest files, which tests/testkit/test_page.py runs.
 OF_TESTS = ROOT / "docs" / "test-your-worker.md"
 PAGES = sorted(
@@ -49,17 +52,48 @@ class Reader:
         exec(compile(text, "block", "exec"), self.names)  # noqa: S102 - that is the point
 
 
+def terminate_soon() -> None:
+    """Send SIGTERM to this process, as a platform does, once somebody has asked to be told."""
+
+    def terminate() -> None:
+        deadline = time.monotonic() + 30
+        while signal.getsignal(signal.SIGTERM) == before:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=terminate, daemon=True).start()
+
+
 @pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """A reader; when it is done, its subscriptions are ended, and logging and signals are as they were."""
+def reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Reader]:
+    """A reader; when it is done, its subscriptions are ended, and logging and signals are as they were.
+
+    Its files are in a folder of its own, and it ends every program that waits to be told to stop.
+    """
     subscribe, started = ExternalWorkerClient.subscribe, list[ExternalWorkerSubscription]()
+    make, made = ExternalWorkerClient.__init__, list[ExternalWorkerClient]()
+    wait = ExternalWorkerClient.run_until_stopped
 
     def recording(*args: Any, **kwargs: Any) -> ExternalWorkerSubscription:
         started.append(subscribe(*args, **kwargs))
         return started[-1]
 
+    def making(client: ExternalWorkerClient, *args: Any, **kwargs: Any) -> None:
+        make(client, *args, **kwargs)
+        made.append(client)
+
+    def waiting(client: ExternalWorkerClient, *args: Any, **kwargs: Any) -> None:
+        terminate_soon()
+        wait(client, *args, **kwargs)
+
     # Pages use a name for several subscriptions, so the names alone do not lead to all of them.
     monkeypatch.setattr(ExternalWorkerClient, "subscribe", recording)
+    monkeypatch.setattr(ExternalWorkerClient, "__init__", making)
+    monkeypatch.setattr(ExternalWorkerClient, "run_until_stopped", waiting)
+    monkeypatch.chdir(tmp_path)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -68,6 +102,7 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     finally:
         ended = [subscription.unsubscribe(timeout=30) for subscription in started]
         assert ended == [True] * len(started)
+        assert [client.close() for client in made] == [True] * len(made)
         root.handlers[:], root.level = handlers, level
         for number, action in signals.items():
             signal.signal(number, action)
@@ -82,8 +117,17 @@ def cloud() -> Iterator[str]:
 
 def test_every_page_with_python_is_known() -> None:
     """A guard against a pattern that finds nothing."""
-    assert {"README.md", "docs/get-started.md", "docs/how-to.md"} <= set(PAGES)
+    known = {"README.md", "docs/get-started.md", "docs/how-to.md", "docs/migration.md", "docs/promises.md"}
+    assert known <= set(PAGES)
     assert len(blocks("README.md")) >= 8
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_no_page_takes_the_jobs_of_the_readme(page: str) -> None:
+    """Both run at the same time, on one engine."""
+    topics = {topic for block in blocks("README.md") for topic in SUBSCRIBED.findall(block)}
+    assert topics >= {"myTopic", "greet", "chargeAccount"}
+    assert not topics & {topic for block in blocks(page) for topic in SUBSCRIBED.findall(block)}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
@@ -111,7 +155,9 @@ def test_the_readme_keeps_its_promises_on_the_real_engine(
         real_engine.deploy(text)
         return real_engine.start_process(key, variables)
 
-    in_the_cloud, local, *rest = blocks("README.md")
+    in_the_cloud, local, *others = blocks("README.md")
+    rest = [block for block in others if "run_until_stopped" not in block]
+    [stop] = [block for block in others if block not in rest]
     Reader().run(in_the_cloud, local=real_engine.url, cloud=cloud)
     reader.run(local, local=real_engine.url, cloud=cloud)
     real_engine.wait_for_end(start("myTopic"))
@@ -134,3 +180,6 @@ def test_the_readme_keeps_its_promises_on_the_real_engine(
     rest_client = reader.names["rest_client"]
     (job,) = until(lambda: list(rest_client.iter_jobs(process_instance_id=closed, with_exception=True)))
     assert (job.retries, job.exception_message, job.lock_owner) == (2, "the bank is closed", None)
+    reader.run(stop, local=real_engine.url, cloud=cloud)
+    with pytest.raises(ClientClosedError):
+        reader.names["client"].subscribe("myTopic", reader.names["my_callback"])

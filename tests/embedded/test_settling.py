@@ -166,7 +166,8 @@ def test_the_handlers_own_exception_is_reported_although_a_call_of_its_failed_be
     with _worked_on(handler) as (engine, (instance,)):
         (job,) = engine.jobs()
         assert (job.instance_id, job.retries, job.exception_message) == (instance, 2, "disk full")
-    assert any("failed, and then has 2 retries left: disk full" in message for message in caplog.messages)
+    said = "failed; it has 2 retries left and is offered again in "
+    assert any(said in message and message.endswith(" s: disk full") for message in caplog.messages)
 
 
 @pytest.mark.parametrize(

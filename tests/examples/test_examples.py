@@ -83,7 +83,7 @@ def test_an_order_without_a_quantity_becomes_a_dead_letter(real_engine: RealEngi
 
 
 def test_the_claim_worker_pays_covered_claims_and_terminates_others(real_engine: RealEngine) -> None:
-    """The program lives by its subscriptions after its last line; Ctrl-C ends them, and it."""
+    """The program waits to be told to stop; Ctrl-C ends its subscriptions, and it."""
     with _running("claim_worker.py", real_engine) as worker:
         paid, rejected = _start("claim", 2, real_engine)
         real_engine.wait_for_end(paid)
