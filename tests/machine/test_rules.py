@@ -8,13 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading, answered, unanswered
+from flowable.external_worker_client.rest.carrier import Settling
 from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Effect
+from flowable.external_worker_client.runtime import delivery as delivering
 from flowable.external_worker_client.runtime import lifecycle
-from flowable.external_worker_client.runtime.lifecycle import FINAL, TRANSITIONS, State
+from flowable.external_worker_client.runtime.agenda import Acquire, Agenda, Start, Wait
+from flowable.external_worker_client.runtime.delivery import Parcel
+from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
+from flowable.external_worker_client.runtime.lifecycle import FINAL, TRANSITIONS, Event, State
 from flowable.external_worker_client.runtime.lost_acquires import FIRST_LOOK, LostAcquires
 from flowable.external_worker_client.runtime.polling import GROW_AFTER, PROBE_EVERY, Polling
+from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Delivery, Found, Sight, Step, Verdict
+from flowable.external_worker_client.runtime.stop import Stop
+
+from .model_engine import ModelEngine, Wire, engines_own
+from .model_shell import Clock
 
 LOCK_TEXT = "w does not hold a lock on the requested job"
 GONE_TEXT = "Could not find external worker job with id 'j'."
@@ -427,3 +438,92 @@ def test_a_delivery_ends_within_the_grace_of_a_stop(told: float, grace: float | 
 def test_a_failure_counts_as_sent_by_its_own_name() -> None:
     """The effects of the operations are what the rules above go by."""
     assert (COMPLETE.effect, FAIL.effect) == (SETTLES, FAILS)
+
+
+# ---------------------------------------------------------------- what only happens between two steps
+
+
+def held_job(correlation_id: str = "c", job_id: str = "j1", owner: str = "w.1") -> HeldJob:
+    """Return a job that was just acquired."""
+    job = ExternalWorkerAcquireJobResponse([], job_id, *(None,) * 10, 3, *(None,) * 6)
+    job.correlation_id = job.execution_id = correlation_id
+    clock = Clock()
+    return HeldJob("t", job, Lease(Lock(job_id, owner, clock.now() + 60.0), clock))
+
+
+def test_the_end_of_a_job_does_not_touch_a_new_attempt() -> None:
+    """A job that is given back can be acquired again before that is known here."""
+    registry = Registry()
+    first, second, third = held_job(), held_job(owner="w.2"), held_job(owner="w.3")
+    assert registry.take(first)
+    first.happened(Event.RELEASE)
+    assert registry.take(second)
+    registry.drop(first)
+    assert len(registry) == 1
+    assert not registry.take(third)
+    assert second.lease.lock.owner == "w.3"
+    registry.drop(second)
+    assert len(registry) == 0
+
+
+@pytest.mark.parametrize("refusal", [(403, LOCK_TEXT), (404, GONE_TEXT)], ids=["403", "404"])
+def test_a_refusal_under_a_lock_that_was_renewed_meanwhile_is_no_end(refusal: tuple[int, str]) -> None:
+    """It is sent again, at once, under the new id and in the new owner's name."""
+    held = held_job()
+    held.happened(Event.START)
+    held.happened(Event.ENDED)
+    sent: list[tuple[str, str]] = []
+
+    class TakenOver(Wire):
+        def settle(self, call: Settling) -> None:
+            sent.append((call.job_id, call.owner))
+            if len(sent) == 1:
+                held.lease.renew(Lock("j2", "w.2", held.lease.lock.deadline + 60.0))
+                raise engines_own(*refusal)
+
+    clock = Clock()
+    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), TakenOver(ModelEngine(renews_ids=True)))
+    assert parcel.attempt() == 0.0
+    assert parcel.attempt() is None
+    assert parcel.step.verdict is Verdict.SETTLED
+    assert sent == [("j1", "w.1"), ("j2", "w.2")]
+
+
+def test_jobs_that_a_run_takes_over_are_work_that_was_found() -> None:
+    """The next question follows at once, as after any answer with jobs."""
+    agenda = Agenda(slots=1, batch=1, lock=60.0, wait=30.0)
+    assert agenda.next(0, 0.0, stopping=False) == Acquire(1)
+    agenda.acquired([], 0.0, 0.5, answered=1)
+    assert agenda.next(0, 0.0, stopping=False) == Acquire(1)
+    agenda.acquired([], 0.0, 0.5, answered=0)
+    assert agenda.next(0, 0.0, stopping=False) == Wait(0.25)
+
+
+def test_there_is_work_for_one_more_thread_when_a_job_waits_or_nobody_minds_the_clock() -> None:
+    """And none while all slots are taken, or another thread asks or waits for the moment to ask."""
+    agenda = Agenda(slots=2, batch=1, lock=60.0, wait=30.0)
+    assert agenda.has_work()
+    agenda.next(0, 0.0, stopping=False)
+    assert not agenda.has_work()
+    agenda.acquired([held_job("a"), held_job("b"), held_job("c")], 0.0, 0.5, answered=3)
+    assert isinstance(agenda.next(0, 0.0, stopping=False), Start)
+    assert agenda.has_work()
+    assert isinstance(agenda.next(1, 0.0, stopping=False), Start)
+    assert agenda.waiting
+    assert not agenda.has_work()
+    elsewhere = Agenda(slots=1, batch=1, lock=60.0, wait=30.0, threads=2)
+    elsewhere.next(0, 0.0, stopping=False)
+    job = held_job()
+    elsewhere.acquired([job], 0.0, 0.5, answered=1)
+    elsewhere.next(0, 0.0, stopping=False)
+    assert not elsewhere.has_work()
+    elsewhere.finish(job)
+    assert elsewhere.has_work()
+
+
+@given(st.floats(0.1, 1e4), st.floats(0, 1e5), st.floats(0.501, 1.0))
+def test_half_a_lock_is_always_enough_to_start(lock: float, usual_run: float, share: float) -> None:
+    """A topic whose handlers outlast their locks gets to run, too."""
+    assert lifecycle.may_start(left=share * lock, lock=lock, usual_run=usual_run)
+    assert not lifecycle.may_start(left=0.0, lock=lock, usual_run=usual_run)
