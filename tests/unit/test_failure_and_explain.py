@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ from flowable.external_worker_client.runtime.failure import (
     LONGEST_MESSAGE,
     Report,
     describe,
+    from_the_handler,
     outlook,
     report,
 )
@@ -483,3 +484,28 @@ def test_every_reading_is_explained_in_one_line_of_bounded_length(
     explanation = explain(Reading(meaning, status, text))
     assert len(explanation) < 500
     assert len(explanation.splitlines()) == 1
+
+
+def test_a_trace_begins_with_the_handler() -> None:
+    """Frames of this library before it are nobody's business; without others, all stay."""
+    names: dict[str, object] = {"__name__": "flowable.external_worker_client.runtime.made_up"}
+    exec("def call(function):\n    return function()", names)  # noqa: S102 - a frame of this library
+    call: Any = names["call"]
+
+    def handler() -> None:
+        call(int)
+        raise ValueError("of the handler")
+
+    with pytest.raises(ValueError, match="of the handler") as caught:
+        call(lambda: call(handler))
+    trace = caught.value.__traceback__
+    assert trace is not None
+    outermost = from_the_handler(trace.tb_next)
+    assert outermost is not None
+    assert outermost.tb_frame.f_code.co_name == "<lambda>"
+    with pytest.raises(TypeError) as wrong:
+        call(5)
+    ours = wrong.value.__traceback__
+    assert ours is not None
+    assert from_the_handler(ours.tb_next) is ours.tb_next
+    assert from_the_handler(None) is None

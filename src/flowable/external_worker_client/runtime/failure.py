@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 
 from flowable.external_worker_client.handler_errors import DeadLetter, JobFailure, RetryLater
 from flowable.external_worker_client.policies import RetryPolicy
@@ -36,6 +37,9 @@ _ROOM_FOR_BOTH_ENDS = 500  # characters
 
 #: Members of an exception group that are shown; Python's own limit is 15.
 _MOST_MEMBERS = 100
+
+#: How the names of this library's modules begin.
+_LIBRARY = __name__.removesuffix("runtime.failure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,17 @@ def describe(error: BaseException) -> Failure:
     they were raised, for as long a chain as has room at all.
     """
     return Failure(_bounded(_text(error)), _details(error))
+
+
+def from_the_handler(trace: TracebackType | None) -> TracebackType | None:
+    """Return a trace without the frames of this library that it begins with: the first that counts is the person's.
+
+    All of it when there are no others.
+    """
+    at = trace
+    while at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith(_LIBRARY):
+        at = at.tb_next
+    return at or trace
 
 
 def report(
