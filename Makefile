@@ -73,11 +73,16 @@ test-releases: $(VENV)/.ready ## the tests on the real Flowable again, on 7.0.1 
 faults: $(VENV)/.ready ## 2,000 jobs in each storm on the real Flowable: workers and engine killed, connections cut; JOBS=, SEED=
 	@$(BIN)/python -m pytest -p no:randomly tests/storms --storm-jobs=$(or $(JOBS),2000) $(if $(SEED),--storm-seed=$(SEED))
 
+.PHONY: soak
+soak: $(VENV)/.ready ## a worker at full speed for ten minutes, with faults: memory, threads, sockets, handles flat; SECONDS=
+	@$(BIN)/python benchmarks/soak.py $(SECONDS)
+
 .PHONY: bench
 bench: $(VENV)/.ready ## what the embedded engine, the journal and handlers cost, as ratios in one run, into build/benchmarks
 	@$(BIN)/python benchmarks/embedded.py
 	@$(BIN)/python benchmarks/journal.py
 	@$(BIN)/python benchmarks/handlers.py
+	@$(BIN)/python benchmarks/coroutines.py
 
 .PHONY: coverage
 coverage: $(VENV)/.ready .cache/wheels/.ready ## which branches the tests without the real engine reach

@@ -42,7 +42,7 @@ napoleon_use_rtype = False
 # must be found: a reference to one of our names that leads nowhere is an error.
 nitpick_ignore_regex = [
     ("py:.*", r"(?!flowable\.).*"),
-    ("py:.*", r".*\.list_result\.T"),  # a type variable stands for whatever is listed
+    ("py:.*", r".*\.(list_result\.T|worker\.[HS])"),  # type variables stand for what is listed, or decorated
     ("py:.*", r".*\.subscription\.Consumer"),  # what a subscription is made of, which nobody makes by hand
 ]
 

@@ -1,12 +1,14 @@
-"""Every Python block of the README and of docs/ is run; where it needs an engine, on the real one."""
+"""Every Python block of the README and of docs/ is run, on the embedded engine and on the real one."""
 
 from __future__ import annotations
 
 import logging
 import re
 import signal
+import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,13 @@ LOCAL = "http://localhost:8090/flowable-rest"
 CLOUD = "https://trial.flowable.com/work"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SUBSCRIBED = re.compile(r"""\bsubscribe\(\s*['"](\w+)['"]""")
-# Its blocks are pytest files, which tests/testkit/test_page.py runs.
-OF_TESTS = ROOT / "docs" / "test-your-worker.md"
+DECLARED = re.compile(r"""\.job\(\s*['"](\w+)['"]""")
+RUN = re.compile(r"\bworker\.run(?:ning)?\(")
+# Their blocks are files of small projects: tests/testkit/test_page.py and test_first_worker.py run them.
+OF_FILES = {ROOT / "docs" / "test-your-worker.md", ROOT / "docs" / "first-worker.md"}
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for path in {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")} - {OF_TESTS}
+    for path in {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")} - OF_FILES
     if BLOCK.search(path.read_text(encoding="utf-8"))
 )
 
@@ -38,17 +42,31 @@ def blocks(page: str) -> list[str]:
     return BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 
 
+def topics(page: str) -> set[str]:
+    """Return the topics whose jobs a page takes when it is run."""
+    text = "".join(blocks(page))
+    return {*SUBSCRIBED.findall(text), *(DECLARED.findall(text) if RUN.search(text) else ())}
+
+
 class Reader:
     """Runs the blocks of one page in one namespace, as somebody would who types them one after the other."""
 
-    def __init__(self) -> None:
-        self.names: dict[str, Any] = {"__name__": "somebody's program"}
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        program = types.ModuleType("somebodys_program")
+        # Dataclasses look for the module that they are in.
+        monkeypatch.setitem(sys.modules, program.__name__, program)
+        self.names: dict[str, Any] = vars(program)
 
     def run(self, block: str, *, local: str, cloud: str) -> None:
         """Run a block; only the addresses are others."""
         # The default address is the public one, which a test has no business with.
         text = block.replace("ExternalWorkerClient(auth=", f"ExternalWorkerClient({cloud!r}, auth=")
         text = text.replace(LOCAL, local).replace(CLOUD, cloud)
+        # Where a `Worker` without a client finds the engine.
+        self._monkeypatch.setenv("FLOWABLE_URL", local)
+        self._monkeypatch.setenv("FLOWABLE_USERNAME", "rest-admin")
+        self._monkeypatch.setenv("FLOWABLE_PASSWORD", "test")
         exec(compile(text, "block", "exec"), self.names)  # noqa: S102 - that is the point
 
 
@@ -98,7 +116,7 @@ def reader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Reader]:
     handlers, level = root.handlers[:], root.level
     signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield Reader()
+        yield Reader(monkeypatch)
     finally:
         ended = [subscription.unsubscribe(timeout=30) for subscription in started]
         assert ended == [True] * len(started)
@@ -117,7 +135,7 @@ def cloud() -> Iterator[str]:
 
 def test_every_page_with_python_is_known() -> None:
     """A guard against a pattern that finds nothing."""
-    known = {"README.md", "docs/get-started.md", "docs/how-to.md", "docs/migration.md", "docs/promises.md"}
+    known = {"README.md", "docs/errors.md", "docs/how-to.md", "docs/migration.md", "docs/promises.md", "docs/worker.md"}
     assert known <= set(PAGES)
     assert len(blocks("README.md")) >= 8
 
@@ -125,9 +143,16 @@ def test_every_page_with_python_is_known() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
 def test_no_page_takes_the_jobs_of_the_readme(page: str) -> None:
     """Both run at the same time, on one engine."""
-    topics = {topic for block in blocks("README.md") for topic in SUBSCRIBED.findall(block)}
-    assert topics >= {"myTopic", "greet", "chargeAccount"}
-    assert not topics & {topic for block in blocks(page) for topic in SUBSCRIBED.findall(block)}
+    assert topics("README.md") >= {"sendInvoice", "myTopic", "greet", "chargeAccount"}
+    assert not topics("README.md") & topics(page)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_run_on_the_embedded_engine(page: str, reader: Reader, cloud: str) -> None:
+    """One after the other, as they stand there; also where there is no Java."""
+    with EmbeddedServer(EmbeddedEngine(), auth=("rest-admin", "test")) as server:
+        for block in blocks(page):
+            reader.run(block, local=server.url, cloud=cloud)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
@@ -145,6 +170,7 @@ def test_the_readme_keeps_its_promises_on_the_real_engine(
     cloud: str,
     models: Callable[[str], Model],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The samples work off a job of their topic, and the how-to does what its words say."""
     model = models("task.bpmn20.xml")
@@ -155,10 +181,17 @@ def test_the_readme_keeps_its_promises_on_the_real_engine(
         real_engine.deploy(text)
         return real_engine.start_process(key, variables)
 
-    in_the_cloud, local, *others = blocks("README.md")
+    typed, tested, in_the_cloud, local, *others = blocks("README.md")
     rest = [block for block in others if "run_until_stopped" not in block]
     [stop] = [block for block in others if block not in rest]
-    Reader().run(in_the_cloud, local=real_engine.url, cloud=cloud)
+    reader.run(typed, local=real_engine.url, cloud=cloud)
+    reader.run(tested, local=real_engine.url, cloud=cloud)
+    lines = [{"article": "nut", "pieces": 3, "price": "0.10"}]
+    invoiced = start("sendInvoice", customerId="Ada", lines=lines)
+    with reader.names["worker"].running():
+        real_engine.wait_for_end(invoiced)
+    assert real_engine.variables(invoiced)["total"] == RealVariable("bigDecimal", "0.30")
+    Reader(monkeypatch).run(in_the_cloud, local=real_engine.url, cloud=cloud)
     reader.run(local, local=real_engine.url, cloud=cloud)
     real_engine.wait_for_end(start("myTopic"))
     assert "Executed job: " in capsys.readouterr().out

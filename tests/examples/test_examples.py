@@ -133,6 +133,13 @@ def test_starting_instances_without_an_engine_says_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_every_program_is_run_by_a_test_of_this_file(program: str) -> None:
+def test_every_program_is_run_by_a_test_of_this_folder(program: str) -> None:
     """A new example brings its test."""
-    assert f'"{program}"' in Path(__file__).read_text(encoding="utf-8")
+    tests = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")]
+    assert any(f'"{program}"' in text for text in tests)
+
+
+def test_the_page_about_examples_has_all_of_them() -> None:
+    """Programs, and modules that they include."""
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert not [path.name for path in EXAMPLES.glob("*.py") if f"`{path.name}`" not in page]

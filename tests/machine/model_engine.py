@@ -1,12 +1,12 @@
 """The engine as the deciding machine sees it: jobs with locks, and answers that get lost. No time of its own.
 
-It is much smaller than the embedded engine and knows one thing that no real engine knows: what has happened to each job.
+It is much smaller than the embedded engine, and knows what no real engine knows: what has happened to each job.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import requests
 
 from flowable.external_worker_client import FlowableRestException
 from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
-from flowable.external_worker_client.rest.operations import Effect, Operation
+from flowable.external_worker_client.rest.operations import Effect
 
 if TYPE_CHECKING:
     from flowable.external_worker_client.rest.carrier import Settling
@@ -31,6 +31,7 @@ GATEWAY_BEFORE = "504 before the effect"
 GATEWAY_AFTER = "504 after the effect"
 ERROR_BEFORE = "the engine's 500, rolled back"
 ERROR_AFTER = "the engine's 500, done all the same"
+ERROR_OF_THE_VALUE = "the engine's 500, because of what was sent"
 LOGIN = "a login page in between"
 BUSY = "429 with a pause"
 WORDLESS = "a mistake in somebody's hook"
@@ -45,6 +46,7 @@ WIRES = (
     GATEWAY_AFTER,
     ERROR_BEFORE,
     ERROR_AFTER,
+    ERROR_OF_THE_VALUE,
     LOGIN,
     BUSY,
     WORDLESS,
@@ -61,27 +63,26 @@ def engines_own(status: int, detail: str) -> FlowableRestException:
     return FlowableRestException(status, json.dumps({"message": "…", "exception": detail}), headers=JSON)
 
 
+_TROUBLES: dict[str, Callable[[], BaseException]] = {
+    NOT_SENT: lambda: requests.ConnectTimeout("no"),
+    LOST_BEFORE: lambda: requests.ConnectionError("reset"),
+    LOST_AFTER: lambda: requests.ConnectionError("reset"),
+    GATEWAY_BEFORE: lambda: FlowableRestException(504, "<title>Gateway</title>", headers=HTML),
+    GATEWAY_AFTER: lambda: FlowableRestException(504, "<title>Gateway</title>", headers=HTML),
+    ERROR_BEFORE: lambda: engines_own(500, "JDBC rollback failed"),
+    ERROR_AFTER: lambda: engines_own(500, "JDBC rollback failed"),
+    ERROR_OF_THE_VALUE: lambda: engines_own(500, "value too long for column"),
+    LOGIN: lambda: FlowableRestException(200, "<title>Log in</title>", headers=HTML),
+    BUSY: lambda: FlowableRestException(429, "", headers={"retry-after": "7"}),
+    WORDLESS: lambda: KeyError("hook"),
+    UNSTORABLE: lambda: engines_own(400, "Variable name is required"),
+}
+
+
 def trouble(wire: str) -> BaseException | None:
     """Return what a request on such a wire raises, whatever the engine did; `None`: the engine's own answer."""
-    match wire:
-        case "connection refused":
-            return requests.ConnectTimeout("no")
-        case "connection lost before the effect" | "connection lost after the effect":
-            return requests.ConnectionError("reset")
-        case "504 before the effect" | "504 after the effect":
-            return FlowableRestException(504, "<title>Gateway</title>", headers=HTML)
-        case "the engine's 500, rolled back" | "the engine's 500, done all the same":
-            return engines_own(500, "JDBC rollback failed")
-        case "a login page in between":
-            return FlowableRestException(200, "<title>Log in</title>", headers=HTML)
-        case "429 with a pause":
-            return FlowableRestException(429, "", headers={"retry-after": "7"})
-        case "a mistake in somebody's hook":
-            return KeyError("hook")
-        case "400: the engine cannot store it":
-            return engines_own(400, "Variable name is required")
-        case _:
-            return None
+    make = _TROUBLES.get(wire)
+    return None if make is None else make()
 
 
 @dataclass(slots=True)
@@ -235,6 +236,7 @@ class Wire:
         looking: What becomes of the next looks.
         poisoned: Correlation ids of jobs that cannot be settled, whatever the wire is like.
         sent: What was sent and whether the engine carried it out, in order.
+        problem: What the last settling call raised. `None`: nothing.
     """
 
     def __init__(self, engine: ModelEngine) -> None:
@@ -244,11 +246,12 @@ class Wire:
         self.looking = PASSES
         self.poisoned: dict[str, str] = {}
         self.sent: list[tuple[Settling, bool]] = []
+        self.problem: BaseException | None = None
 
     def settle(self, call: Settling) -> None:
         """See `rest.carrier.Wire`."""
         wire = self.poisoned.get(self._engine.correlation_of(call.job_id), self.settling)
-        if wire == UNSTORABLE and call.operation.effect is Effect.FAILS:
+        if wire in (UNSTORABLE, ERROR_OF_THE_VALUE) and call.operation.effect is Effect.FAILS:
             # What the library itself says can always be stored.
             wire = PASSES
         problem = trouble(wire)
@@ -259,9 +262,9 @@ class Wire:
             except FlowableRestException as error:
                 refusal = error
         self.sent.append((call, wire in CARRIED_OUT and refusal is None))
-        if refusal is None and problem is None:
-            return
-        raise problem or refusal or AssertionError
+        self.problem = problem or refusal
+        if self.problem is not None:
+            raise self.problem
 
     def get_job(self, job_id: str) -> ExternalWorkerJobResponse:
         """See `rest.carrier.Wire`."""
@@ -287,4 +290,4 @@ def _response(job: EngineJob) -> ExternalWorkerJobResponse:
     return made
 
 
-__all__ = ["LOOKS", "WIRES", "EngineJob", "ModelEngine", "Operation", "Wire", "engines_own", "trouble"]
+__all__ = ["LOOKS", "WIRES", "EngineJob", "ModelEngine", "Wire", "engines_own", "trouble"]

@@ -15,7 +15,7 @@ from typing import Literal
 from flowable.external_worker_client import FlowableRestException
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.rest import failures
-from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading
+from flowable.external_worker_client.rest.answers import DONE, Meaning
 from flowable.external_worker_client.rest.carrier import Settling
 from flowable.external_worker_client.rest.operations import ACQUIRE, BPMN_ERROR, COMPLETE, FAIL, Effect, Operation
 from flowable.external_worker_client.runtime import lifecycle
@@ -39,12 +39,12 @@ from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Verdict
 from flowable.external_worker_client.runtime.stop import Stop
 
-from .model_engine import CARRIED_OUT, LOOKS, PASSES, UNSTORABLE, EngineJob, ModelEngine, Wire, trouble
+from .model_engine import BUSY, CARRIED_OUT, PASSES, UNSTORABLE, EngineJob, ModelEngine, Wire, trouble
 
 TIME_OUT = 35.0  # seconds that an answer is waited for
 
-#: Longest pause that may ever be waited: what a server asks for, or a minute of our own with its jitter. An idle wait is
-#: at most the configured one with its jitter.
+#: Longest pause that may ever be waited: what a server asks for, or a minute of our own with its jitter. An idle wait
+#: is at most the configured one with its jitter.
 LONGEST_PAUSE = 300.0
 JITTER = 1.2
 
@@ -379,9 +379,7 @@ class World:
             return
         reading = failures.read(problem, ACQUIRE, 0.0)
         if reading.unclear:
-            self.lost = self.lost.add(
-                asking.owner, now=self.now, asked=asking.asked, lock=self.lock, time_out=TIME_OUT
-            )
+            self.lost = self.lost.add(asking.owner, now=self.now, asked=asking.asked, lock=self.lock, time_out=TIME_OUT)
             if chance.wire not in CARRIED_OUT and chance.late:
                 self.late_acquires.append(LateAcquire(asking.owner, asking.count, asking.asked + TIME_OUT))
         pause = self.agenda.not_acquired(reading, self.now, chance.number)
@@ -457,10 +455,11 @@ class World:
         pause = parcel.attempt()
         sent = self.wire.sent[before:]
         assert len(sent) == 1, "one attempt is one request"
-        reading = DONE if parcel.error is None else failures.read(parcel.error, parcel.call.operation, 0.0)
+        problem = self.wire.problem
+        reading = DONE if problem is None else failures.read(problem, parcel.call.operation, 0.0)
         sending.errors += reading.meaning is Meaning.ENGINE_ERROR
         if pause is not None:
-            longest = LONGEST_PAUSE if chance.wire == "429 with a pause" else 60.0 * JITTER
+            longest = LONGEST_PAUSE if chance.wire == BUSY else 60.0 * JITTER
             assert 0 <= pause <= longest, "a pause between two sends is finite and capped"
             sending.due = self.now + pause
             return sending
@@ -492,7 +491,8 @@ class World:
             case Verdict.LOST | Verdict.GONE:
                 assert not still_ours, "what is still locked for us is not given up"
             case Verdict.UNSTORABLE:
-                assert chance.wire == UNSTORABLE or self.wire.poisoned or sending.errors >= 3, (
+                poisoned = self.wire.poisoned.get(held.key) == UNSTORABLE
+                assert chance.wire == UNSTORABLE or poisoned or sending.errors >= 3, (
                     "a problem on the way never becomes a failure"
                 )
             case Verdict.ABANDONED:
@@ -563,7 +563,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let time pass. What the engine may carry out late, it has by then, or never does."""
         self.clock.time += seconds
-        self.late_acquires = [late for late in self.late_acquires if late.until >= self.now]
+        self.late_acquires = [late for late in self.late_acquires if late.until > self.now]
 
     def carry_out_late(self, number: int) -> None:
         """The engine carries out an acquire whose connection is long gone."""
@@ -667,4 +667,4 @@ def _job(job: EngineJob) -> ExternalWorkerAcquireJobResponse:
 
 ENDINGS = (COMPLETE, COMPLETE, BPMN_ERROR, FAIL)
 
-__all__ = ["ENDINGS", "LOOKS", "Chance", "Reading", "World"]
+__all__ = ["ENDINGS", "Chance", "World"]

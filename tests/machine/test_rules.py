@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading, answered, unanswered
 from flowable.external_worker_client.rest.carrier import Settling
-from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Effect
+from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Effect, Operation
 from flowable.external_worker_client.runtime import delivery as delivering
 from flowable.external_worker_client.runtime import lifecycle
-from flowable.external_worker_client.runtime.agenda import Acquire, Agenda, Start, Wait
+from flowable.external_worker_client.runtime.agenda import Acquire, Agenda, Leave, Settle, Start, Wait
 from flowable.external_worker_client.runtime.delivery import Parcel
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.lifecycle import FINAL, TRANSITIONS, Event, State
@@ -24,7 +24,8 @@ from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Delivery, Found, Sight, Step, Verdict
 from flowable.external_worker_client.runtime.stop import Stop
 
-from .model_engine import ModelEngine, Wire, engines_own
+from .model_engine import LOST_AFTER, LOST_BEFORE, PASSES, ModelEngine, Wire, engines_own
+from .model_engine import NOT_SENT as NOT_SENT_AT_ALL
 from .model_shell import Clock
 
 LOCK_TEXT = "w does not hold a lock on the requested job"
@@ -105,7 +106,7 @@ def decide(state: Delivery, reading: Reading, sight: Sight | None, found: Found 
 @pytest.mark.parametrize(("effect", "unclear", "reading", "sight", "found", "verdict"), TABLE.values(), ids=TABLE)
 def test_an_answer_means_what_the_table_says(
     effect: Effect,
-    unclear: bool,  # noqa: FBT001 - a column
+    unclear: bool,
     reading: Reading,
     sight: Sight | None,
     found: Found | None,
@@ -123,7 +124,9 @@ QUICK = [NOT_SENT, UNCLEAR, read(429), read(502), read(503)]
 
 
 @pytest.mark.parametrize(
-    ("reading", "first"), [*((each, 5.0) for each in SLOW), *((each, 0.25) for each in QUICK), (ERROR, 2.0), (PASSING, 2.0)], ids=str
+    ("reading", "first"),
+    [*((each, 5.0) for each in SLOW), *((each, 0.25) for each in QUICK), (ERROR, 2.0), (PASSING, 2.0)],
+    ids=str,
 )
 def test_what_does_not_mend_itself_in_seconds_gets_a_slow_pause(reading: Reading, first: float) -> None:
     """Five seconds first, up to a minute; the engine's own error: two, up to half a minute; all else: a quarter."""
@@ -153,7 +156,7 @@ def test_a_stopping_subscription_waits_no_longer_than_two_seconds() -> None:
 
 
 def test_the_third_error_under_our_lock_is_taken_for_an_answer() -> None:
-    """A value that the engine can never store answers 500 for ever; one that follows a look without a lock counts not."""
+    """A value that the engine can never store is a 500 for ever. One after which no look showed our lock counts not."""
     state = Delivery(SETTLES, ends=1e9)
     verdicts = []
     for sight in (Sight.OURS, Sight.NOTHING, Sight.OURS, Sight.OURS):
@@ -193,11 +196,11 @@ ANSWERS = st.tuples(
 
 
 @given(st.sampled_from([SETTLES, FAILS]), st.lists(ANSWERS, min_size=1), st.integers(0, 50), st.booleans())
-def test_every_delivery_comes_to_an_end_that_the_answers_explain(
+def test_every_delivery_comes_to_an_end_that_the_answers_explain(  # noqa: C901 - one case for each verdict
     effect: Effect,
     answers: list[tuple[Reading, Sight, Found, float, float]],
     stops_at: int,
-    stops: bool,  # noqa: FBT001 - drawn
+    stops: bool,
 ) -> None:
     """Whatever the answers are: pauses are capped, nothing is dropped before its time, and it is not endless."""
     now, ends = 0.0, 900.0
@@ -255,7 +258,7 @@ def test_every_delivery_comes_to_an_end_that_the_answers_explain(
 def test_a_lost_acquire_is_looked_for_until_it_cannot_have_locked_anything(
     took: float, lock: float, time_out: float, looks: list[bool]
 ) -> None:
-    """Soon, and once more when the request would have timed out; failed looks are repeated as long as its locks last."""
+    """Soon, and once more when the request would have timed out; failed looks are repeated while its locks last."""
     asked, now = 100.0, 100.0 + took
     lost = LostAcquires().add("w.1", now=now, asked=asked, lock=lock, time_out=time_out)
     assert lost.next_look() == now + FIRST_LOOK
@@ -368,11 +371,10 @@ def test_questions_are_for_one_job_or_more_and_pauses_end(
     polling = Polling()
     for event, wanted in events:
         assert 1 <= polling.size(wanted) <= wanted
-        polling = {
-            "work": lambda wanted=wanted, now=polling: now.found_work(wanted),
-            "nothing": lambda wanted=wanted, now=polling: now.found_nothing(wanted),
-            "failed": lambda now=polling: now.failed(),
-        }[event]()  # type: ignore[misc]
+        if event == "failed":
+            polling = polling.failed()
+        else:
+            polling = polling.found_work(wanted) if event == "work" else polling.found_nothing(wanted)
         assert 0 <= polling.pause(ceiling, chance) <= max(ceiling, 0.0) * 1.1
         assert (polling.errors > 0) == (event == "failed")
         if event == "failed":
@@ -490,6 +492,25 @@ def test_a_refusal_under_a_lock_that_was_renewed_meanwhile_is_no_end(refusal: tu
     assert sent == [("j1", "w.1"), ("j2", "w.2")]
 
 
+def test_a_lock_that_was_renewed_explains_what_comes_after_it() -> None:
+    """What was unclear is clear then: it was not carried out. So a job that is gone now is gone, and not settled."""
+    held = held_job()
+    held.happened(Event.START)
+    held.happened(Event.ENDED)
+    engine = ModelEngine(renews_ids=True)
+    engine.take_away(engine.add("i"))
+    wire = Wire(engine)
+    wire.settling = LOST_BEFORE
+    clock = Clock()
+    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), wire)
+    assert parcel.attempt() == 0.25
+    held.lease.renew(Lock("j1", "w.2", held.lease.lock.deadline + 60.0))
+    wire.settling = PASSES
+    assert parcel.attempt() is None
+    assert parcel.step.verdict is Verdict.GONE
+
+
 def test_jobs_that_a_run_takes_over_are_work_that_was_found() -> None:
     """The next question follows at once, as after any answer with jobs."""
     agenda = Agenda(slots=1, batch=1, lock=60.0, wait=30.0)
@@ -522,8 +543,71 @@ def test_there_is_work_for_one_more_thread_when_a_job_waits_or_nobody_minds_the_
     assert elsewhere.has_work()
 
 
+def test_an_outcome_from_elsewhere_is_work_while_another_thread_minds_the_clock() -> None:
+    """Whoever is woken for it can wake another, should there be several."""
+    agenda = Agenda(slots=2, batch=1, lock=60.0, wait=30.0, threads=2)
+    agenda.next(0, 0.0, stopping=False)
+    job = held_job()
+    agenda.acquired([job], 0.0, 0.5, answered=1)
+    assert isinstance(agenda.next(0, 0.0, stopping=False), Start)
+    agenda.next(0, 0.0, stopping=False)
+    agenda.acquired([], 0.0, 0.5, answered=0)
+    assert agenda.next(0, 0.0, stopping=False) == Wait(0.25)
+    assert not agenda.has_work()
+    agenda.finish(job)
+    assert agenda.has_work()
+
+
 @given(st.floats(0.1, 1e4), st.floats(0, 1e5), st.floats(0.501, 1.0))
 def test_half_a_lock_is_always_enough_to_start(lock: float, usual_run: float, share: float) -> None:
     """A topic whose handlers outlast their locks gets to run, too."""
     assert lifecycle.may_start(left=share * lock, lock=lock, usual_run=usual_run)
     assert not lifecycle.may_start(left=0.0, lock=lock, usual_run=usual_run)
+
+
+@pytest.mark.parametrize(
+    ("operation", "lost", "taken_over"),
+    [
+        (FAIL, LOST_BEFORE, False),
+        (FAIL, LOST_AFTER, False),
+        (FAIL, NOT_SENT_AT_ALL, True),
+        (COMPLETE, LOST_BEFORE, True),
+        (COMPLETE, NOT_SENT_AT_ALL, True),
+    ],
+    ids=["fail, unclear", "fail, done", "fail, not sent", "complete, unclear", "complete, not sent"],
+)
+def test_a_job_that_may_have_failed_comes_again_as_a_new_one(operation: Operation, lost: str, taken_over: bool) -> None:
+    """Between two sends of a failure, what is acquired again is another attempt if the first may have arrived."""
+    held, registry = held_job(), Registry()
+    assert registry.take(held)
+    held.happened(Event.START)
+    held.happened(Event.ENDED)
+    engine = ModelEngine(renews_ids=False)
+    engine.add("i")
+    engine.acquire("w.1", 1, 60.0, 0.0)
+    wire = Wire(engine)
+    wire.settling = lost
+    clock = Clock()
+    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    assert Parcel(delivery, Settling(operation, "j1", "w.1", {}), wire).attempt() is not None
+    assert registry.take(held_job(owner="w.2")) != taken_over
+
+
+def test_a_stop_waits_for_handlers_elsewhere_and_settles_what_they_bring() -> None:
+    """No thread leaves before; the first one leaves last."""
+    agenda = Agenda(slots=1, batch=1, lock=60.0, wait=30.0, threads=2)
+    agenda.next(0, 0.0, stopping=False)
+    job = held_job()
+    agenda.acquired([job], 0.0, 0.5, answered=1)
+    assert agenda.next(0, 0.0, stopping=False) == Start(job)
+    assert [agenda.next(thread, 0.0, stopping=True) for thread in (0, 1)] == [Wait(math.inf)] * 2
+    assert not agenda.over(0.0, 1e9)
+    agenda.finish(job)
+    assert not agenda.over(0.0, 1e9)
+    assert agenda.next(1, 0.0, stopping=True) == Settle(job)
+    assert agenda.next(0, 0.0, stopping=True) == Wait(math.inf)
+    agenda.ended(1.0)
+    assert agenda.over(0.0, 0.0)
+    assert agenda.next(1, 0.0, stopping=True) == Leave()
+    agenda.left()
+    assert agenda.next(0, 0.0, stopping=True) == Leave()

@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription, RetryPolicy
 from flowable.external_worker_client.testing import (
@@ -85,6 +85,11 @@ class Place:
         else:
             getattr(faults, fault.method)(OPERATIONS[operation], **fault.arguments)
 
+    def limit(self, **limits: Any) -> None:
+        """Let the proxy close connections, though nothing is wrong."""
+        for name, value in limits.items():
+            setattr(self.proxy, name, value)
+
     def tidy(self) -> None:
         """Make it as it was."""
         self.engine.faults.clear()
@@ -100,9 +105,7 @@ Scene = Callable[..., object]
 #: What can happen besides faults of requests: it gets the place and the instance whose handler runs, if one does.
 SCENES: dict[str, Scene] = {
     "refuse": lambda place, instance, **arguments: place.proxy.refuse(**arguments),
-    "limit": lambda place, instance, **arguments: [
-        setattr(place.proxy, name, value) for name, value in arguments.items()
-    ],
+    "limit": lambda place, instance, **arguments: place.limit(**arguments),
     "skew": lambda place, instance, **arguments: place.engine.faults.skew_clock(**arguments),
     "expire": lambda place, instance, **arguments: [
         place.engine.expire_lock(job.id, **arguments) for job in place.engine.jobs() if job.instance_id == instance
@@ -146,7 +149,7 @@ class Play:
 
     # ------------------------------------------------------------ begin and end
 
-    def __enter__(self) -> Play:
+    def __enter__(self) -> Self:
         """Begin to listen."""
         self._stack.callback(self.place.engine.on_event(self._noted))
         listener = _Listener(self.given_up)
@@ -265,7 +268,9 @@ class Play:
 
     def __repr__(self) -> str:
         """Say where it stands."""
-        jobs = [(job.lock_owner, job.retries, job.table) for job in self.place.engine.every_job() if job.topic == self.topic]
+        jobs = [
+            (job.lock_owner, job.retries, job.table) for job in self.place.engine.every_job() if job.topic == self.topic
+        ]
         return f"{self.cell}: runs {dict(self.runs)}, settled {dict(self.settled)}, jobs {jobs}, {self.given_up}"
 
 

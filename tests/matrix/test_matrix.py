@@ -65,7 +65,7 @@ def test_every_job_is_settled_once(places: Callable[[str], Place], cell: Cell) -
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell.operation == "release"], ids=str)
 def test_a_stop_gives_back_what_was_not_started(places: Callable[[str], Place], cell: Cell) -> None:
-    """Whatever happens to one request: what runs is finished, and what stays locked is as much as was to be expected."""
+    """Whatever happens to one request: what runs is finished, and no more stays locked than was to be expected."""
     trouble = TROUBLES[cell.trouble]
     with Play(places(trouble.release), cell, trouble) as play:
         jobs = play.start(cell.slots + 3)

@@ -150,7 +150,9 @@ TROUBLES: dict[str, Trouble] = {
     "down after": one(wire("go_down", seconds=0.1, when="after"), left=UNANSWERED_DONE),
     "reset before": one(wire("reset", when="before"), left=UNANSWERED),
     "reset after": one(wire("reset", when="after"), left=UNANSWERED_DONE),
-    "reset three times after": one(wire("reset", when="after", times=3), left=2, operations=("acquire", *_EVERY_RESULT)),
+    "reset three times after": one(
+        wire("reset", when="after", times=3), left=2, operations=("acquire", *_EVERY_RESULT)
+    ),
     "closed before": one(wire("close", when="before"), left=UNANSWERED),
     "closed after": one(wire("close", when="after"), left=UNANSWERED_DONE),
     "lost before": one(engine("lost_answer", when="before"), left=UNANSWERED),
@@ -177,7 +179,10 @@ TROUBLES: dict[str, Trouble] = {
     "202 before": one(wire("next", status=202, when="before"), left=ANSWERED),
     "202 after": one(wire("next", status=202, when="after"), left=DONE),
     # ---- answers of something in between
-    **{f"HTML {status} of the engine's server": one(engine("html", status=status), left=1) for status in (401, 403, 404)},
+    **{
+        f"HTML {status} of the engine's server": one(engine("html", status=status), left=1)
+        for status in (401, 403, 404)
+    },
     **{f"HTML {status} before": one(wire("html", status=status), left=1) for status in (200, 400, 401, 403, 404, 500)},
     **{f"HTML {status} before ": one(wire("html", status=status), left=1) for status in (408, 409, 425, 502, 503, 504)},
     **{f"HTML {status} after": one(wire("html", status=status, when="after")) for status in (200, 500, 502, 503, 504)},
@@ -200,7 +205,9 @@ TROUBLES: dict[str, Trouble] = {
     # ---- locks
     "lock over": one(engine("expired_lock", reset=False)),
     "lock reset": one(engine("expired_lock", reset=True), expected=_RESET),
-    "lock reset, new id": one(engine("expired_lock", reset=True), release="6.8", expected={"acquire": _ALL_NEW_IDS, **_NEW_IDS}),
+    "lock reset, new id": one(
+        engine("expired_lock", reset=True), release="6.8", expected={"acquire": _ALL_NEW_IDS, **_NEW_IDS}
+    ),
     "lost before, then lock reset": one(
         wire("reset", when="before"), engine("expired_lock", reset=True), expected=_RESET, operations=_EVERY_RESULT
     ),
@@ -218,12 +225,8 @@ TROUBLES: dict[str, Trouble] = {
     ),
     # ---- clocks
     # Wrong from the beginning, which is before anything that is given back was acquired; then set in the middle.
-    "the engine's clock ahead": one(
-        engine("skew_clock", seconds=3600.0), operations=("acquire", *_EVERY_RESULT)
-    ),
-    "the engine's clock behind": one(
-        engine("skew_clock", seconds=-3600.0), operations=("acquire", *_EVERY_RESULT)
-    ),
+    "the engine's clock ahead": one(engine("skew_clock", seconds=3600.0), operations=("acquire", *_EVERY_RESULT)),
+    "the engine's clock behind": one(engine("skew_clock", seconds=-3600.0), operations=("acquire", *_EVERY_RESULT)),
     "the engine's clock set ahead": one(
         scene("skew", seconds=3600.0), expected={"fail": _ALL_RESET}, operations=_EVERY_RESULT
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from flowable.external_worker_client import BpmnError
 
 ROUND = 0.02  # seconds between two looks
+PATIENCE = 20.0  # seconds
 
 
 def square(number: int) -> int:
@@ -30,7 +31,7 @@ def note(notes: str) -> str:
     return "noted"
 
 
-def swallowed(key: int, priority: int, workers: int, pure: bool, retries: int) -> int:  # noqa: FBT001 - variables
+def swallowed(key: int, priority: int, workers: int, pure: bool, retries: int) -> int:
     """Have variables with the names of Dask's own arguments."""
     return key + priority + workers + pure + retries
 
@@ -48,7 +49,9 @@ def stumble(number: int) -> None:
 def wait_for(path: str, notes: str) -> str:
     """Note the process, and take as long as a file is not there."""
     note(notes)
-    while not Path(path).exists():
+    # Not for ever: it cannot be ended, and a test that failed must not take the cluster from the others.
+    end = time.monotonic() + PATIENCE
+    while not Path(path).exists() and time.monotonic() < end:
         time.sleep(ROUND)
     return f"seen by {os.getpid()}"
 

@@ -14,6 +14,7 @@ from flowable.external_worker_client.runtime.agenda import (
     Leave,
     Look,
     Release,
+    Settle,
     Start,
     Step,
     Wait,
@@ -302,3 +303,90 @@ def test_a_job_whose_turn_did_not_come_before_the_stop_is_given_back() -> None:
     _next(agenda)
     agenda.not_started()
     assert (agenda.busy, agenda.releasing, list(agenda.runs)) == (0, 1, [])
+
+
+# ---------------------------------------------------------------- handlers that run elsewhere
+
+
+def test_a_few_threads_serve_many_handlers_that_run_elsewhere() -> None:
+    """They start as many as there are slots; whoever is free settles what has ended, before anything else."""
+    agenda = Agenda(slots=3, batch=1, lock=LOCK, wait=30.0, threads=2)
+    jobs = [_held(str(number)) for number in range(3)]
+    assert _next(agenda, 0) == Acquire(3)
+    _acquired(agenda, *jobs)
+    assert [_next(agenda, 0) for _ in range(3)] == [Start(each) for each in jobs]
+    assert (agenda.free, _next(agenda, 0), _next(agenda, 1)) == (0, FOREVER, FOREVER)
+    agenda.finish(jobs[1])
+    assert agenda.has_work()
+    assert _next(agenda, 1) == Settle(jobs[1])
+    # Its slot is free while it is settled.
+    assert _next(agenda, 0) == Acquire(1)
+    agenda.ended(1.0)
+    assert list(agenda.runs) == [1.0]
+
+
+def test_a_stop_waits_for_handlers_that_run_elsewhere() -> None:
+    """No thread leaves while one runs: somebody has to settle it."""
+    agenda = Agenda(slots=3, batch=1, lock=LOCK, wait=30.0, threads=2)
+    job, late = _held("1"), _held("2")
+    assert _next(agenda, 0) == Acquire(3)
+    _acquired(agenda, job)
+    assert _next(agenda, 0) == Start(job)
+    assert _next(agenda, 1) == Acquire(2)
+    _acquired(agenda, late)
+    release = _stopping(agenda, 1)
+    assert isinstance(release, Release)
+    assert release.held == (late,)
+    agenda.released()
+    assert [_stopping(agenda, 0), _stopping(agenda, 1)] == [FOREVER, FOREVER]
+    assert not agenda.over(0.0, 100.0)
+    agenda.finish(job)
+    assert not agenda.over(0.0, 100.0)
+    assert _stopping(agenda, 1) == Settle(job)
+    agenda.ended(1.0)
+    assert agenda.over(0.0, 0.0)
+    assert _stopping(agenda, 1) == Leave()
+    agenda.left()
+    assert _stopping(agenda, 0) == Leave()
+
+
+def test_a_job_whose_end_is_known_takes_a_thread_and_no_slot() -> None:
+    """Nothing runs for it."""
+    agenda = Agenda(slots=1, batch=1, lock=LOCK, wait=30.0, threads=1)
+    assert _next(agenda) == Acquire(1)
+    _acquired(agenda, held := _held("1"))
+    assert _next(agenda) == Start(held)
+    agenda.is_here_after_all()
+    assert (agenda.running, agenda.busy, agenda.free) == (0, 1, 1)
+    agenda.ended()
+    assert _next(agenda) == Acquire(1)
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_what_a_limit_holds_back_is_asked_for_when_it_allows_it() -> None:
+    """Or when a job has ended: then whoever waits to ask is to be woken."""
+    agenda = _agenda(slots=2)
+    assert _next(agenda, 0) == Acquire(2)
+    agenda.not_allowed(50.0)
+    assert [_next(agenda, 1), _next(agenda, 0)] == [Wait(50.0), FOREVER]
+    assert agenda.may_be_allowed(3.0) == 1
+    assert _next(agenda, 1, now=3.0) == Acquire(2)
+    # Allowed: from now on it is no limit that says when to ask.
+    assert agenda.not_acquired(Reading(Meaning.OVERLOADED), 3.0, 0.5) > 0
+    assert agenda.may_be_allowed(3.0) is None
+    assert isinstance(_next(agenda, 1, now=3.0), Wait)
+
+
+def test_a_batch_that_a_limit_made_small_tells_nothing_about_exclusive_jobs() -> None:
+    """Only one that was asked for and came back empty does."""
+    agenda = _agenda(slots=20)
+    assert _next(agenda) == Acquire(20)
+    agenda.allowed(1)
+    _acquired(agenda)
+    assert not agenda.polling.probing
+    assert _next(agenda, now=100.0) == Acquire(20)
+    agenda.allowed(1)
+    _acquired(agenda, _held("1"))
+    assert not agenda.polling.starving

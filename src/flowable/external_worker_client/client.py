@@ -9,7 +9,7 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -30,6 +30,7 @@ from flowable.external_worker_client.runtime.clock import Clock, SystemClock
 from flowable.external_worker_client.runtime.inside import called_by_a_coroutine
 from flowable.external_worker_client.runtime.journal import Journal
 from flowable.external_worker_client.runtime.records import JournalRecords, Records
+from flowable.external_worker_client.runtime.signals import Caught
 from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.runtime.subscription import Consumer, Options
 from flowable.external_worker_client.worker_result import Executable, WorkerResultBuilder
@@ -165,11 +166,12 @@ class ExternalWorkerClient:
         )
         self._retry = _retry_policy(retry)
         self._worker_id = name
+        self._clock = clock or SystemClock()
         where = arguments.without_credentials(self._restClient.flowable_host)
         self._runtime = Runtime(
             rest_client=lambda: self._restClient,
             generated_id=None if worker_id else name,
-            clock=clock or SystemClock(),
+            clock=self._clock,
             chance=random.random,
             records=Records() if journal is None else JournalRecords(Journal.open(journal, engine=where)),
         )
@@ -322,23 +324,26 @@ class ExternalWorkerClient:
         """
         seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
         with signals.caught() as caught:
-            while not caught.wait(_LOOK):
-                if self._closed.is_set() or self._runtime.all_ended:
-                    break
-            else:
-                _logger.info("Told to stop by %s", caught.name)
-            if self._closed.is_set():
-                # Whoever closed it said how long to wait.
-                consumers, seconds = self._runtime.consumers, self._grace
-            else:
-                consumers = self._tell_all(seconds)
-            ended = wait_for_end(consumers, seconds, unless=caught.again)
-            if not ended:
-                self._runtime.explain_running()
-            if not ended or not self._leave():
-                second = caught.number if caught.again() else None
-                signals.end_process(signals.SIGNALLED + second if second else int(not ended))
+            self._wait_until_stopped(seconds, caught)
         self._shut()
+
+    def _wait_until_stopped(self, seconds: float | None, caught: Caught) -> None:
+        while not caught.wait(_LOOK):
+            if self._closed.is_set() or self._runtime.all_ended:
+                break
+        else:
+            _logger.info("Told to stop by %s", caught.name)
+        if self._closed.is_set():
+            # Whoever closed it said how long to wait.
+            consumers, seconds = self._runtime.consumers, self._grace
+        else:
+            consumers = self._tell_all(seconds)
+        ended = wait_for_end(consumers, seconds, unless=caught.again)
+        if not ended:
+            self._runtime.explain_running()
+        if not ended or not self._leave():
+            second = caught.number if caught.again() else None
+            signals.end_process(signals.SIGNALLED + second if second else int(not ended))
 
     def _tell_all(self, grace: float | None) -> Sequence[Consumer]:
         """Let nobody subscribe any more, tell all subscriptions to stop, and return them."""
@@ -389,6 +394,49 @@ def start_work(
         ClientClosedError: The client was closed.
     """
     return client._start(options, policy, handling)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def stop_work(subscriptions: Collection[ExternalWorkerSubscription], grace: float | None) -> bool:
+    """Tell subscriptions to stop, all at once, and wait for them together. What still runs then is named in the log.
+
+    Args:
+        subscriptions: Of one client, as `start_work` returned them.
+        grace: Seconds for all of them. `None`: until the last lock of what is running ends.
+
+    Returns:
+        Whether all have ended.
+    """
+    consumers: list[Consumer] = []
+    for subscription in subscriptions:
+        consumer = subscription._consumer  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if consumer is not None:
+            # Somebody may have told it already, and for how long.
+            if grace is not None or not consumer.stop.is_set():
+                consumer.stop.within(grace)
+            consumers.append(consumer)
+    return wait_for_end(consumers, grace)
+
+
+def wait_until_stopped(client: ExternalWorkerClient, grace: float | None, caught: Caught) -> None:
+    """Do what `run_until_stopped` does, with signals that are caught already.
+
+    Args:
+        client: The client.
+        grace: In seconds, as for `run_until_stopped`.
+        caught: The signals.
+    """
+    client._wait_until_stopped(grace, caught)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    client._shut()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def policy_of(client: ExternalWorkerClient) -> RetryPolicy:
+    """Return what a client does about handlers that raise, unless something else is said."""
+    return client._retry  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def clock_of(client: ExternalWorkerClient) -> Clock:
+    """Return the time of a client's subscriptions."""
+    return client._clock  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _retry_policy(value: object) -> RetryPolicy:

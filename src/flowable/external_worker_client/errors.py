@@ -11,6 +11,10 @@ ExternalWorkerError                     everything raised by this library on pur
 ├─ InvalidHandlerError                  a function cannot be a handler                       (also TypeError)
 ├─ InvalidVariablesError                a job does not have the variables its handler needs
 ├─ TimeLimitExceededError               a coroutine was cancelled, its time was over         (also TimeoutError)
+├─ ProcessTimeoutError                  the same of the process of a handler                 (also TimeoutError)
+├─ ProcessDiedError                     the process of a handler died
+├─ NotPicklableError                    arguments or result cannot go to another process     (also TypeError)
+├─ SettingsError                        a variable of the environment is missing or wrong    (also ValueError)
 └─ HandlerError                         raised by handlers, to say how the job ends
    ├─ BpmnError                         in an error that the process knows
    ├─ CmmnTerminate                     the plan item of the case is terminated
@@ -22,8 +26,8 @@ ExternalWorkerError                     everything raised by this library on pur
 
 `FlowableRestException` and `UnreadableAnswerError` live in `flowable_rest_exception`, where programs for version 1
 import the former from; `HandlerError` and those below it in `handler_errors`; what is about declared handlers in
-`handlers`. Trouble on the network is not in this tree: it reaches callers as `requests.exceptions.*`, unchanged,
-because that is what programs catch.
+`handlers`, about processes in `runtime.processes`, about the environment in `settings`. Trouble on the network is not
+in this tree: it reaches callers as `requests.exceptions.*`, unchanged, because that is what programs catch.
 """
 
 from __future__ import annotations

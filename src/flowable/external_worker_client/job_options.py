@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
 from flowable.external_worker_client import arguments, durations, settings
-from flowable.external_worker_client.durations import DurationLike
+from flowable.external_worker_client.durations import Duration, DurationLike
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.handlers.declared import Declared
 from flowable.external_worker_client.policies import RetryPolicy
@@ -24,6 +24,9 @@ _FUNCTIONS_AT_ONCE = 1
 _THREADS_FOR_COROUTINES = 4
 
 _LOCK = "PT1M"
+
+#: How often the engine tries again at once when other workers are faster.
+_ENGINE_TRIES = 5
 
 #: Longest pause between two questions while there is no work.
 _POLL = 0.75  # seconds
@@ -41,16 +44,17 @@ class JobOptions(TypedDict, total=False):
     """How many run at once. 1 for `def`, 100 for `async def`; with `processes`, as many as these."""
     retry: RetryPolicy
     """What to do about a handler that raises. As the client says."""
-    scope_type: str
+    scope_type: str | None
     """`"bpmn"` for jobs of processes only, `"cmmn"` for jobs of cases only. Both."""
     number_of_tasks: int
     """Fewest jobs of one acquire, even if fewer handlers are free. 1."""
     poll: DurationLike
     """Longest pause between two questions while there is no work. 0.75 seconds."""
-    timeout: DurationLike
-    """How long a handler may run. It cancels a coroutine and ends a process; a function in a thread, or on an executor,
-    cannot be ended: that is logged, and for an executor the job is failed. None."""
-    tenants: Collection[str]
+    timeout: DurationLike | None
+    """How long a handler may run, itself and not its middleware. It cancels a coroutine and ends a process; a function
+    in a thread, or on an executor, cannot be ended: that is logged, and for an executor the job is failed all the same.
+    As long as it takes."""
+    tenants: Collection[str] | None
     """Tenants whose jobs are worked on, `""` for jobs without one. Jobs of others are given back for a minute. All."""
 
 
@@ -70,7 +74,7 @@ class Plan:
 
 
 def checked(options: JobOptions) -> JobOptions:
-    """Refuse options where they are written, not when the worker is run.
+    """Refuse options where they are written, not when the worker is run, and return a copy of them.
 
     Raises:
         InvalidArgumentError: A value is not what is accepted.
@@ -79,23 +83,33 @@ def checked(options: JobOptions) -> JobOptions:
     unknown = sorted(set(options) - set(JobOptions.__annotations__))
     if unknown:
         raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(JobOptions.__annotations__)}")
-    if "retry" in options and not isinstance(options["retry"], RetryPolicy):
-        raise InvalidArgumentError("retry", options["retry"], "a RetryPolicy")
-    if "lock" in options:
-        durations.lock_duration(options["lock"], "lock")
+    copied = options.copy()
     given = cast("Mapping[str, object]", options)
-    for name in ("poll", "timeout"):
-        if name in given:
-            durations.retry_timeout(given[name], name)
+    if "retry" in given and not isinstance(given["retry"], RetryPolicy):
+        raise InvalidArgumentError("retry", given["retry"], "a RetryPolicy")
+    if "lock" in given:
+        durations.lock_duration(given["lock"], "lock")
+    if "poll" in given:
+        durations.retry_timeout(given["poll"], "poll")
+    if given.get("timeout") is not None:
+        # No handler runs longer than its lock.
+        durations.lock_duration(given["timeout"], "timeout")
     for name in ("concurrency", "number_of_tasks"):
         if name in given:
             arguments.count(given[name], name)
-    if "scope_type" in options:
-        arguments.scope_type(options["scope_type"])
-    tenants = options.get("tenants")
-    if tenants is not None and (isinstance(tenants, str) or not all(isinstance(each, str) for each in tenants)):
-        raise InvalidArgumentError("tenants", tenants, "a list of tenants, which are text")
-    return options
+    if "scope_type" in given:
+        arguments.scope_type(given["scope_type"])
+    if given.get("tenants") is not None:
+        copied["tenants"] = _tenants(given["tenants"])
+    return copied
+
+
+def _tenants(value: object) -> frozenset[str]:
+    tenants = list(cast("Iterable[object]", value)) if isinstance(value, Iterable) else []
+    if isinstance(value, str) or not tenants or not all(isinstance(each, str) for each in tenants):
+        accepted = 'a list of at least one tenant, which are text; "" for jobs without one'
+        raise InvalidArgumentError("tenants", cast("object", value), accepted)
+    return frozenset(cast("list[str]", tenants))
 
 
 def resolve(topic: str, declared: Declared, options: JobOptions, processes: int | None) -> Plan:
@@ -108,32 +122,52 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
         processes: How many processes it runs in. `None`: none.
 
     Raises:
-        InvalidArgumentError, SettingsError: What the environment says is not what is accepted.
+        SettingsError: What the environment says is not what is accepted.
     """
     environment = os.environ
-    concurrency = options.get("concurrency") or settings.whole_number(environment, "CONCURRENCY")
     coroutine = declared.kind == "async"
-    slots = concurrency or processes or (_COROUTINES_AT_ONCE if coroutine else _FUNCTIONS_AT_ONCE)
-    lock = options.get("lock") or settings.option(environment, "LOCK") or _LOCK
+    slots = (
+        options.get("concurrency")
+        or settings.whole_number(environment, "CONCURRENCY")
+        or processes
+        or (_COROUTINES_AT_ONCE if coroutine else _FUNCTIONS_AT_ONCE)
+    )
     tasks = options.get("number_of_tasks") or settings.whole_number(environment, "NUMBER_OF_TASKS") or 1
-    timeout = options.get("timeout", settings.option(environment, "TIMEOUT"))
-    poll = options.get("poll", settings.option(environment, "POLL"))
+    lock = _duration(options, "lock", durations.lock_duration) or durations.lock_duration(_LOCK)
+    poll = _duration(options, "poll", durations.retry_timeout)
+    timeout = _duration(options, "timeout", durations.lock_duration)
     tenants = options.get("tenants")
     return Plan(
         Options(
             question=Question(
                 topic=topic,
-                lock=durations.lock_duration(lock, "lock"),
-                number_of_retries=5,
+                lock=lock,
+                number_of_retries=_ENGINE_TRIES,
                 scope_type=options.get("scope_type"),
             ),
             number_of_tasks=tasks,
             slots=slots,
-            wait=_POLL if poll is None else durations.retry_timeout(poll, "poll").seconds,
+            wait=_POLL if poll is None else poll.seconds,
             threads=min(_THREADS_FOR_COROUTINES, slots) if coroutine else None,
             tenants=None if tenants is None else frozenset(tenants),
             limiter=declared.limiter,
         ),
         options.get("retry"),
-        None if timeout is None else durations.retry_timeout(timeout, "timeout").seconds,
+        None if timeout is None else timeout.seconds,
     )
+
+
+def _duration(options: JobOptions, name: str, read: Callable[[object, str], Duration]) -> Duration | None:
+    """Return a duration: what the options say, `None` included, or else the environment."""
+    if name in options:
+        value = cast("Mapping[str, object]", options)[name]
+        return None if value is None else read(value, name)
+    text = settings.option(os.environ, name.upper())
+    if text is None:
+        return None
+    try:
+        return read(text, name)
+    except InvalidArgumentError as error:
+        raise settings.SettingsError(
+            f"FLOWABLE_WORKER_{name.upper()}", f"is {text!r}: it must be {error.accepted}"
+        ) from None

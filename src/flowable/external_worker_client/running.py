@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    AsyncExitStack,
-    ExitStack,
-    contextmanager,
-)
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from flowable.external_worker_client import durations, settings
-from flowable.external_worker_client.client import ExternalWorkerClient, ExternalWorkerSubscription, start_work
+from flowable.external_worker_client.client import (
+    ExternalWorkerClient,
+    ExternalWorkerSubscription,
+    clock_of,
+    policy_of,
+    start_work,
+    stop_work,
+    wait_until_stopped,
+)
 from flowable.external_worker_client.durations import DurationLike
+from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import ready
-from flowable.external_worker_client.handlers.context import Context
+from flowable.external_worker_client.handlers.context import Context, StopSignal
 from flowable.external_worker_client.handlers.declared import Declared
 from flowable.external_worker_client.job_options import JobOptions, Plan, resolve
 from flowable.external_worker_client.policies import RetryPolicy
-from flowable.external_worker_client.runtime import failure
+from flowable.external_worker_client.runtime import failure, signals
 from flowable.external_worker_client.runtime.client_runtime import Handling
-from flowable.external_worker_client.runtime.loop import Loop
+from flowable.external_worker_client.runtime.loop import Loop, on_a_thread
 from flowable.external_worker_client.runtime.processes import ProcessPool
+from flowable.external_worker_client.runtime.signals import Caught
 from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.worker_result import Executable
 
+_logger = logging.getLogger(__name__)
+
 Job = ExternalWorkerAcquireJobResponse
 
-Lifespan = Callable[[], AbstractContextManager[object] | AbstractAsyncContextManager[object]]
+Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 """Opens what handlers share, and closes it after the last job: a function that returns a context manager."""
+
+#: What handlers that were cancelled get to be settled, before a client that was made for them is closed.
+_TO_SETTLE = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Entry:
         options: Its own, with those of its workers that it does not set.
         processes: How many processes it runs in. `None`: none.
         executor: What it runs on. `None`: nothing of somebody's own.
-        lifespan: Opens what it shares with others. `None`: nothing.
+        lifespans: What is opened around it, the outermost first. It gets what the last one yields.
     """
 
     topic: str
@@ -57,94 +68,159 @@ class Entry:
     options: JobOptions
     processes: int | None
     executor: Executor | None
-    lifespan: Lifespan | None
+    lifespans: tuple[Lifespan, ...]
 
 
 class Running:
     """A worker at work, for the time of a `with` or `async with` block. Made by `Worker.running`.
 
+    Args:
+        entries: The handlers.
+        client: Where the engine is. `None`: one is made from the environment, and closed at the end.
+        grace: How long the end waits. `None`: as long as the locks of what is running.
+        catches: Whether signals are caught that tell the program to stop, for `wait`. On the main thread only.
+
     Attributes:
-        subscriptions: By topic.
+        subscriptions: By topic, inside of the block.
     """
 
     def __init__(
-        self, entries: Sequence[Entry], client: ExternalWorkerClient | None, grace: DurationLike | None
+        self,
+        entries: Sequence[Entry],
+        client: ExternalWorkerClient | None,
+        grace: DurationLike | None,
+        *,
+        catches: bool = False,
     ) -> None:
         self._entries = entries
         self._given = client
         self._grace = None if grace is None else durations.retry_timeout(grace, "grace").seconds
-        self._stack = ExitStack()
-        self._async_stack = AsyncExitStack()
+        self._catches = catches
+        self._caught: Caught | None = None
+        self._client: ExternalWorkerClient | None = None
+        self._left: ExitStack | AsyncExitStack | None = None
         self.subscriptions: dict[str, ExternalWorkerSubscription] = {}
 
     def __enter__(self) -> Self:
         """Start."""
+        self._refuse_twice()
+        plans = self._plans()
         with ExitStack() as stack:
-            client = self._given or stack.enter_context(client_from_environment())
-            loop = Loop()
+            client = self._given
+            if client is None:
+                client = client_from_environment()
+                stack.callback(self._close, client)
+            loop = Loop(clock=clock_of(client))
             stack.callback(loop.stop)
-            loop.start()
-            shared: dict[Lifespan, object] = {}
+            if any(entry.declared.kind == "async" for entry in self._entries):
+                loop.start()
+            yielded: list[tuple[Lifespan, object]] = []
             for lifespan in self._lifespans():
-                shared[lifespan] = stack.enter_context(_entered(lifespan, loop))
+                opened = _opened(lifespan)
+                if isinstance(opened, AbstractAsyncContextManager):
+                    loop.start()
+                    opened = loop.held(opened)
+                yielded.append((lifespan, opened.__enter__()))
+                # Whatever ends the worker, it is closed in the usual way, and cannot swallow that.
+                stack.callback(opened.__exit__, None, None, None)
+            pools = self._pools()
+            for pool in pools.values():
+                stack.callback(pool.close)
+            if self._catches:
+                # Not before: until jobs are acquired, a signal may end the program.
+                self._caught = stack.enter_context(signals.caught())
             stack.callback(self._stop)
-            self._start(client, loop, shared, stack)
-            self._stack = stack.pop_all()
+            self._start(client, plans, loop, yielded, pools)
+            self._left = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Stop, wait for what runs, and close what was opened."""
-        self._stack.__exit__(None, None, None)
+        stack, self._left = self._left, None
+        if isinstance(stack, ExitStack):
+            stack.close()
 
     async def __aenter__(self) -> Self:
         """Start, with coroutine handlers on the running loop."""
+        self._refuse_twice()
+        plans = self._plans()
         async with AsyncExitStack() as stack:
             client = self._given
             if client is None:
-                client = client_from_environment()
-                stack.push_async_callback(asyncio.to_thread, client.close)
-            shared: dict[Lifespan, object] = {}
+                client = await on_a_thread(client_from_environment)
+                stack.push_async_callback(on_a_thread, functools.partial(self._close, client))
+            yielded: list[tuple[Lifespan, object]] = []
             for lifespan in self._lifespans():
-                opened = lifespan()
+                opened = _opened(lifespan)
                 if isinstance(opened, AbstractAsyncContextManager):
-                    shared[lifespan] = await stack.enter_async_context(opened)
+                    value = await opened.__aenter__()
+                    stack.push_async_callback(opened.__aexit__, None, None, None)
                 else:
-                    shared[lifespan] = stack.enter_context(opened)
+                    value = await on_a_thread(opened.__enter__)
+                    stack.push_async_callback(on_a_thread, functools.partial(opened.__exit__, None, None, None))
+                yielded.append((lifespan, value))
+            pools = self._pools()
+            for pool in pools.values():
+                stack.push_async_callback(on_a_thread, pool.close)
             # Waiting for coroutines must not block the loop that they run on.
-            stack.push_async_callback(asyncio.to_thread, self._stop)
-            self._start(client, Loop(asyncio.get_running_loop()), shared, stack)
-            self._async_stack = stack.pop_all()
+            stack.push_async_callback(on_a_thread, self._stop)
+            self._start(client, plans, Loop(asyncio.get_running_loop(), clock=clock_of(client)), yielded, pools)
+            self._left = stack.pop_all()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         """Stop, wait for what runs, and close what was opened."""
-        await self._async_stack.__aexit__(None, None, None)
+        stack, self._left = self._left, None
+        if isinstance(stack, AsyncExitStack):
+            await stack.aclose()
+
+    def wait(self, grace: float | None) -> None:
+        """Wait until the program is told to stop, and until everything has ended. See `Worker.run`."""
+        assert self._client is not None and self._caught is not None  # noqa: S101, PT018 - inside of the block only
+        wait_until_stopped(self._client, grace, self._caught)
+
+    def _refuse_twice(self) -> None:
+        if self._left is not None:
+            raise RuntimeError("the worker is at work already: worker.running(client) makes another one")
+
+    def _plans(self) -> list[Plan]:
+        """Resolve all options before anything is opened."""
+        return [resolve(entry.topic, entry.declared, entry.options, entry.processes) for entry in self._entries]
+
+    def _pools(self) -> dict[str, ProcessPool[Any, Any]]:
+        """Return the processes of the handlers that have some, by topic. None is started yet."""
+        return {entry.topic: ProcessPool(_call, entry.processes) for entry in self._entries if entry.processes}
 
     def _start(
         self,
         client: ExternalWorkerClient,
+        plans: Sequence[Plan],
         loop: Loop,
-        shared: Mapping[Lifespan, object],
-        stack: ExitStack | AsyncExitStack,
+        yielded: Sequence[tuple[Lifespan, object]],
+        pools: Mapping[str, ProcessPool[Any, Any]],
     ) -> None:
-        # All are resolved before the first one starts.
-        plans = [resolve(entry.topic, entry.declared, entry.options, entry.processes) for entry in self._entries]
+        self.subscriptions = {}
+        self._client = client
         for entry, plan in zip(self._entries, plans, strict=True):
-            given = shared[entry.lifespan] if entry.lifespan else None
-            handling = functools.partial(_handling, entry, plan, client, loop, given, stack)
-            policy = _policy(plan.retry, entry.declared)
-            self.subscriptions[entry.topic] = start_work(client, plan.options, policy, handling)
+            shared = next((value for key, value in yielded if entry.lifespans and key == entry.lifespans[-1]), None)
+            calls = _Calls(entry, plan, client, shared, loop, pools.get(entry.topic))
+            policy = calls.policy
+            self.subscriptions[entry.topic] = start_work(client, plan.options, policy, calls.handling)
 
     def _lifespans(self) -> list[Lifespan]:
-        """Return those that are to be entered, each once."""
-        return list(dict.fromkeys(entry.lifespan for entry in self._entries if entry.lifespan))
+        """Return those that are to be entered, each once, outer ones before those that they are around."""
+        found: list[Lifespan] = []
+        for entry in self._entries:
+            # Not in a set: an object that can be called need not have a hash.
+            found += [each for each in entry.lifespans if each not in found]
+        return found
 
     def _stop(self) -> None:
-        subscriptions = list(self.subscriptions.values())
-        for subscription in subscriptions:
-            subscription.event.set()
-        for subscription in subscriptions:
-            subscription.unsubscribe(self._grace)
+        stop_work(self.subscriptions.values(), self._grace)
+
+    def _close(self, client: ExternalWorkerClient) -> None:
+        # With a grace, that is over.
+        client.close(None if self._grace is None else _TO_SETTLE)
 
 
 def client_from_environment(environment: Mapping[str, str] | None = None) -> ExternalWorkerClient:
@@ -157,65 +233,109 @@ def client_from_environment(environment: Mapping[str, str] | None = None) -> Ext
         SettingsError: One is missing, or is not what is accepted.
     """
     found = os.environ if environment is None else environment
-    return ExternalWorkerClient(
-        settings.url(found),
-        worker_id=found.get("FLOWABLE_WORKER_ID") or None,
-        auth=settings.auth(found),
-        journal=found.get("FLOWABLE_JOURNAL") or None,
-        engine=found.get("FLOWABLE_ENGINE") or None,
-    )
+    try:
+        return ExternalWorkerClient(
+            settings.url(found),
+            worker_id=found.get("FLOWABLE_WORKER_ID") or None,
+            auth=settings.auth(found),
+            journal=found.get("FLOWABLE_JOURNAL") or None,
+            engine=found.get("FLOWABLE_ENGINE") or None,
+        )
+    except InvalidArgumentError as error:
+        variable = _VARIABLES.get(error.parameter)
+        if variable is None:
+            raise
+        message = str(error).removeprefix(f"{error.parameter}=")
+        raise settings.SettingsError(variable, f"is {message}") from None
 
 
-def _policy(retry: RetryPolicy | None, declared: Declared) -> RetryPolicy | None:
-    """Return the retry policy with what the tables of exceptions say of it."""
-    if not declared.retry_policies:
-        return retry
-    policy = retry or RetryPolicy()
-    return replace(policy, exceptions={**policy.exceptions, **declared.retry_policies})
+_VARIABLES = {
+    "flowable_host": "FLOWABLE_URL",
+    "worker_id": "FLOWABLE_WORKER_ID",
+    "engine": "FLOWABLE_ENGINE",
+    "journal": "FLOWABLE_JOURNAL",
+}
 
 
-def _handling(
-    entry: Entry,
-    plan: Plan,
-    client: ExternalWorkerClient,
-    loop: Loop,
-    shared: object,
-    stack: ExitStack | AsyncExitStack,
-    stop: Stop,
-) -> Handling:
-    """Return how a handler is called, whatever its kind."""
-    declared = entry.declared
-    policy = plan.retry or RetryPolicy()
+def _opened(lifespan: Lifespan) -> AbstractContextManager[Any] | AbstractAsyncContextManager[Any]:
+    opened: object = lifespan()
+    if isinstance(opened, AbstractContextManager | AbstractAsyncContextManager):
+        return cast("AbstractContextManager[Any]", opened)
+    if asyncio.iscoroutine(opened):
+        opened.close()
+    accepted = "a function that returns a context manager: decorate it with contextlib.(async)contextmanager"
+    raise InvalidArgumentError("lifespan", lifespan, accepted)
 
-    def context(job: Job) -> Context:
+
+class _Calls:
+    """How one handler is called, whatever its kind.
+
+    Args:
+        entry: The handler.
+        plan: Its options.
+        client: Where its jobs come from.
+        shared: What its lifespan yielded.
+        loop: What coroutines run on.
+        pool: Its processes. `None`: it has none.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        plan: Plan,
+        client: ExternalWorkerClient,
+        shared: object,
+        loop: Loop,
+        pool: ProcessPool[Any, Any] | None,
+    ) -> None:
+        self._entry = entry
+        self._client = client
+        self._shared = shared
+        self._loop = loop
+        self._pool = pool
+        self._timeout = plan.timeout
+        self.policy = _policy(plan.retry or policy_of(client), entry.declared)
+        declared = entry.declared
+        if plan.timeout is not None and pool is None and entry.executor is None:
+            declared = declared.within(innermost=(ready.time_limit(plan.timeout),))
+        self._declared = declared
+
+    def handling(self, stop: Stop) -> Handling:
+        """Return how the handler is called, for a subscription that this tells to stop."""
+        declared = self._declared
+        if declared.kind == "async":
+            signal = self._loop.signal(stop)
+
+            def run(job: Job) -> Awaitable[Executable]:
+                return declared.run_async(job, self._context(job, signal, stop))
+
+            return Handling(_not_here, lambda job, done: self._loop.submit(run, job, done))
+        invoke = None
+        if self._pool is not None:
+            invoke = functools.partial(_in_a_process, self._pool, self._timeout)
+        elif self._entry.executor is not None:
+            invoke = functools.partial(_on_an_executor, self._entry, self._entry.executor, self._timeout)
+        return Handling(lambda job: declared.run(job, self._context(job, stop, stop), invoke=invoke))
+
+    def _context(self, job: Job, signal: StopSignal, stop: Stop) -> Context:
         return Context(
             job,
-            topic=entry.topic,
-            worker_id=client.worker_id,
-            client=client,
-            attempt=failure.attempt(job.retries, job.exception_message, policy),
-            stop=stop,
+            topic=self._entry.topic,
+            worker_id=self._client.worker_id,
+            client=self._client,
+            attempt=failure.attempt(job.retries, job.exception_message, self.policy),
+            stop=signal,
             now=stop.clock.now,
-            shared=shared,
-            logger=declared.module,
+            shared=self._shared,
+            logger=self._declared.module,
         )
 
-    if entry.processes is not None:
-        pool: ProcessPool[Any, Any] = ProcessPool(_call, entry.processes)
-        stack.callback(pool.close)
-        return Handling(lambda job: declared.run(job, context(job), invoke=_in_a_process(pool, plan.timeout)))
-    if entry.executor is not None:
-        invoke = functools.partial(_on_an_executor, entry.executor, plan.timeout)
-        return Handling(lambda job: declared.run(job, context(job), invoke=invoke))
-    if plan.timeout is not None:
-        declared = declared.within(middleware=(ready.time_limit(plan.timeout),))
-    if declared.kind == "sync":
-        return Handling(lambda job: declared.run(job, context(job)))
 
-    def run(job: Job) -> Awaitable[Executable]:
-        return declared.run_async(job, context(job))
-
-    return Handling(_not_here, lambda job, done: loop.submit(run, job, done))
+def _policy(policy: RetryPolicy, declared: Declared) -> RetryPolicy:
+    """Return the retry policy with what the tables of exceptions say of it."""
+    if not declared.retry_policies:
+        return policy
+    return replace(policy, exceptions={**policy.exceptions, **declared.retry_policies})
 
 
 def _not_here(job: Job) -> Executable:
@@ -229,39 +349,53 @@ def _call(call: tuple[Callable[..., object], dict[str, object]]) -> object:
 
 
 def _in_a_process(
-    pool: ProcessPool[Any, Any], timeout: float | None
-) -> Callable[[Callable[..., object], dict[str, object]], object]:
-    return lambda function, given: pool.call((function, given), timeout)
+    pool: ProcessPool[Any, Any], timeout: float | None, function: Callable[..., object], given: dict[str, object]
+) -> object:
+    return pool.call((function, given), timeout)
+
+
+class OneCall:
+    """One call of a handler, to be made on somebody's own executor. Picklable if the handler and its arguments are.
+
+    A Dask cluster makes calls that look alike only once, whoever asks, and gives all the same result; two jobs with the
+    same variables are two jobs. It also takes keyword arguments such as `key` and `priority` for its own.
+
+    Args:
+        function: The handler.
+        given: Its arguments, by name.
+    """
+
+    def __init__(self, function: Callable[..., object], given: Mapping[str, object]) -> None:
+        self._function = function
+        self._given = given
+        # What a cluster shows, and estimates durations by.
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self) -> object:
+        """Call it."""
+        return self._function(**self._given)
+
+    def __dask_tokenize__(self) -> str:
+        """Return what no other call has."""
+        return uuid.uuid4().hex
 
 
 def _on_an_executor(
-    executor: Executor, timeout: float | None, function: Callable[..., object], given: dict[str, object]
+    entry: Entry, executor: Executor, timeout: float | None, function: Callable[..., object], given: dict[str, object]
 ) -> object:
-    future = executor.submit(function, **given)
+    future: Future[object] = executor.submit(OneCall(function, given))
     try:
         return future.result(timeout)
     except TimeoutError:
         if future.done():
-            raise
-        # What an executor runs cannot be ended; what it has not begun can.
-        future.cancel()
-        raise TimeoutError(f"the handler took longer than its time-out of {timeout:g} s on its executor") from None
-
-
-@contextmanager
-def _entered(lifespan: Lifespan, loop: Loop) -> Generator[object]:
-    """Enter a lifespan, sync or async, from a thread that is not the loop's."""
-    opened = lifespan()
-    if isinstance(opened, AbstractAsyncContextManager):
-        value = loop.call(_coroutine(opened.__aenter__()))
-        try:
-            yield value
-        finally:
-            loop.call(_coroutine(opened.__aexit__(None, None, None)))
-    else:
-        with opened as value:
-            yield value
-
-
-async def _coroutine(awaitable: Awaitable[object]) -> object:
-    return await awaitable
+            # It raised that itself, or has ended just now.
+            return future.result()
+    # What an executor runs cannot be ended; what it has not begun can.
+    if not future.cancel():
+        _logger.warning(
+            "Topic %r: %s still runs on its executor after its time-out of %g s, and nothing can end it there",
+            entry.topic,
+            entry.declared.name,
+            timeout,
+        )
+    raise ready.TimeLimitExceededError(entry.declared.name, timeout or 0.0)

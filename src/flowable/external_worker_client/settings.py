@@ -9,6 +9,8 @@
 - `FLOWABLE_JOURNAL`: path of the journal
 - `FLOWABLE_WORKER_LOCK`, `_CONCURRENCY`, `_NUMBER_OF_TASKS`, `_POLL`, `_TIMEOUT`: options of handlers, for those that
   neither set them themselves nor belong to a worker that does
+
+A variable that is empty counts as not set.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
-from flowable.external_worker_client.errors import ExternalWorkerError
+from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError
 
 
 class SettingsError(ExternalWorkerError, ValueError):
@@ -54,7 +56,7 @@ class TokenFile(AuthBase):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._lock = threading.Lock()
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._token = ""
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
@@ -67,16 +69,25 @@ class TokenFile(AuthBase):
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is empty.
+            ValueError: It is empty, or holds something else than a token. What it holds is not shown.
         """
         found = self._path.stat()
+        version = (found.st_ino, found.st_mtime_ns, found.st_size)
         with self._lock:
-            if self._seen != (found.st_mtime_ns, found.st_size):
-                self._token = self._path.read_text(encoding="utf-8").strip()
-                self._seen = (found.st_mtime_ns, found.st_size)
-            if not self._token:
-                raise ValueError(f"the token file {str(self._path)!r} is empty")
+            if self._seen != version:
+                self._token = self._read()
+                self._seen = version
             return self._token
+
+    def _read(self) -> str:
+        text = self._path.read_bytes().decode("utf-8-sig", "replace").strip()
+        if not text:
+            raise ValueError(f"the token file {str(self._path)!r} is empty")
+        if not all(" " <= character <= "~" for character in text):
+            raise ValueError(
+                f"the token file {str(self._path)!r} holds something else than one line of printable ASCII"
+            )
+        return text
 
     def __repr__(self) -> str:
         """Name the file; not what is in it."""
@@ -90,17 +101,23 @@ def auth(environment: Mapping[str, str]) -> AuthBase | None:
         SettingsError: It gives more than one kind, or half of a pair.
     """
     name, password, token, file = (
-        environment.get(f"FLOWABLE_{variable}") for variable in ("USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE")
+        environment.get(f"FLOWABLE_{variable}") or None for variable in ("USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE")
     )
-    if sum(each is not None for each in (name or password, token, file)) > 1:
-        raise SettingsError("FLOWABLE_TOKEN", "and others are set: give a name and password, or a token, or a file")
+    given = {"FLOWABLE_USERNAME": name or password, "FLOWABLE_TOKEN": token, "FLOWABLE_TOKEN_FILE": file}
+    kinds = [variable for variable, value in given.items() if value is not None]
+    if len(kinds) > 1:
+        others = " and ".join(kinds[1:])
+        raise SettingsError(kinds[0], f"is set, and {others} too: give a name and password, or a token, or a file")
     if (name is None) != (password is None):
         missing = "FLOWABLE_PASSWORD" if password is None else "FLOWABLE_USERNAME"
         raise SettingsError(missing, "is not set, but the other half of the credentials is")
     if name is not None and password is not None:
         return HTTPBasicAuth(name, password)
     if token is not None:
-        return FlowableCloudToken(token)
+        try:
+            return FlowableCloudToken(token)
+        except InvalidArgumentError as error:
+            raise SettingsError("FLOWABLE_TOKEN", f"is not usable: it must be {error.accepted}") from None
     return None if file is None else TokenFile(file)
 
 

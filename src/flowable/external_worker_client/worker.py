@@ -18,30 +18,61 @@ if __name__ == "__main__":
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar, Unpack, cast, overload
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from types import FunctionType
+from typing import Any, Protocol, TypeAlias, TypeVar, Unpack, cast, get_args, overload
+from uuid import UUID
 
-from flowable.external_worker_client import arguments
+from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.client import ExternalWorkerClient
 from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.errors import InvalidArgumentError
-from flowable.external_worker_client.handlers.declared import DECLARED, declare
+from flowable.external_worker_client.handlers import errors_table, middleware
+from flowable.external_worker_client.handlers.declared import DECLARED, Declared, declare
 from flowable.external_worker_client.handlers.signatures import (
-    AnyHandler,
+    Decorator,
     ErrorAction,
     ErrorTable,
     Handler,
     Middleware,
     Names,
+    ResultDecorator,
+    Returned,
 )
 from flowable.external_worker_client.job_options import JobOptions, checked
 from flowable.external_worker_client.running import Entry, Lifespan, Running, client_from_environment
+from flowable.external_worker_client.variables import Typed
 
-H = TypeVar("H", bound=AnyHandler)
-S = TypeVar("S", bound=Handler)
+#: What a plain function may return under `result="name"`. A coroutine is nothing of this.
+_Value: TypeAlias = (
+    Returned | str | int | float | Decimal | date | time | timedelta | UUID | Enum | Typed | list[Any] | tuple[Any, ...]
+)
+_PlainT = TypeVar("_PlainT", bound=Handler)
+_PlainResultT = TypeVar("_PlainResultT", bound=Callable[..., _Value])
+
+
+class PlainDecorator(Protocol):
+    """Declares a handler that is no coroutine function, and returns it as it was."""
+
+    def __call__(self, function: _PlainT, /) -> _PlainT:
+        """Declare it."""
+        ...
+
+
+class PlainResultDecorator(Protocol):
+    """The same, for a handler whose value goes into one variable."""
+
+    def __call__(self, function: _PlainResultT, /) -> _PlainResultT:
+        """Declare it."""
+        ...
 
 
 class Worker:
@@ -77,18 +108,21 @@ class Worker:
     ) -> None:
         if client is not None and not isinstance(client, ExternalWorkerClient):
             raise InvalidArgumentError("client", client, "an ExternalWorkerClient or None")
+        if names not in get_args(Names):
+            raise InvalidArgumentError("names", names, '"camel" or "as_is"')
         self._client = client
         self._lifespan = None if lifespan is None else cast("Lifespan", arguments.function(lifespan, "lifespan"))
         self._names: Names = names
-        self._within = {
-            "middleware": tuple(middleware),
-            "errors": dict(errors or {}),
-            "on_invalid": on_invalid,
-            "redact": redact,
+        self._within: dict[str, Any] = {
+            "middleware": _middleware(middleware),
+            "errors": errors_table.check({} if errors is None else errors),
+            "on_invalid": None if on_invalid is None else errors_table.check_action(on_invalid, "on_invalid"),
+            "redact": _redact(redact),
         }
         self._options = checked(options)
         self._own: list[Entry] = []
         self._included: list[Worker] = []
+        self._includers: list[Worker] = []
 
     # ------------------------------------------------------------ declaring
 
@@ -97,15 +131,56 @@ class Worker:
         self,
         topic: str,
         *,
-        processes: int,
-        result: str | None = ...,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
         redact: bool | Collection[str] | None = ...,
         middleware: Sequence[Middleware] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
-    ) -> Callable[[S], S]: ...
+    ) -> Decorator: ...
+
+    @overload
+    def job(
+        self,
+        topic: str,
+        *,
+        result: str,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Collection[str] | None = ...,
+        middleware: Sequence[Middleware] = ...,
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> ResultDecorator: ...
+
+    @overload
+    def job(
+        self,
+        topic: str,
+        *,
+        processes: int,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Collection[str] | None = ...,
+        middleware: Sequence[Middleware] = ...,
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> PlainDecorator: ...
+
+    @overload
+    def job(
+        self,
+        topic: str,
+        *,
+        processes: int,
+        result: str,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Collection[str] | None = ...,
+        middleware: Sequence[Middleware] = ...,
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> PlainResultDecorator: ...
 
     @overload
     def job(
@@ -113,28 +188,28 @@ class Worker:
         topic: str,
         *,
         executor: Executor,
-        result: str | None = ...,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
         redact: bool | Collection[str] | None = ...,
         middleware: Sequence[Middleware] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
-    ) -> Callable[[S], S]: ...
+    ) -> PlainDecorator: ...
 
     @overload
     def job(
         self,
         topic: str,
         *,
-        result: str | None = ...,
+        executor: Executor,
+        result: str,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
         redact: bool | Collection[str] | None = ...,
         middleware: Sequence[Middleware] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
-    ) -> Callable[[H], H]: ...
+    ) -> PlainResultDecorator: ...
 
     def job(
         self,
@@ -178,33 +253,42 @@ class Worker:
         arguments.topic(topic)
         own = checked(options)
         if processes is not None and executor is not None:
-            raise InvalidArgumentError("executor", executor, "either processes or an executor, not both")
+            raise InvalidArgumentError("executor", executor, "given without processes: either of them, not both")
         if processes is not None:
             arguments.count(processes, "processes")
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise InvalidArgumentError("executor", executor, "a concurrent.futures.Executor")
+        if names is not None and names not in get_args(Names):
+            raise InvalidArgumentError("names", names, '"camel" or "as_is"')
+        around = _middleware(middleware)
+        table = errors_table.check({} if errors is None else errors)
 
         def register(function: Any) -> Any:  # noqa: ANN401 - the overloads say it
             declared = declare(
                 function,
                 result=result,
-                names=names or self._names,
-                middleware=middleware,
-                errors=errors or {},
-                **_given(on_invalid=on_invalid, redact=redact),
-            ).within(**cast("dict[str, Any]", self._within))
-            if declared.kind == "async" and (processes or executor):
-                raise InvalidArgumentError(
-                    "processes" if processes else "executor",
-                    processes or executor,
-                    f"for a plain function only; {declared.name} ({declared.place}) is async",
-                )
-            entry = Entry(topic, declared, own, processes, executor, self._lifespan)
-            self._refuse_second(entry, self._entries())
+                names=self._names if names is None else names,
+                on_invalid=on_invalid,
+                redact=redact,
+                middleware=around,
+                errors=table,
+            )
+            _refuse_elsewhere(declared, processes, executor)
+            entry = Entry(topic, declared, own, processes, executor, ())
+            for other in self._entries():
+                if other.topic == topic:
+                    raise _second(entry, other)
+            # Middleware of the worker that does not fit is refused here as well.
+            within = declared.within(**self._within)
             self._own.append(entry)
-            # How tests call it alone, with its options; some callables take no attributes.
+            try:
+                self._check_includers()
+            except BaseException:
+                self._own.remove(entry)
+                raise
+            # By this, tests that call the handler alone find out how it was declared. Not every object takes it.
             with suppress(AttributeError):
-                setattr(function, DECLARED, declared)
+                setattr(function, DECLARED, within)
             return function
 
         return register
@@ -212,17 +296,26 @@ class Worker:
     def include(self, other: Worker) -> None:
         """Take in the handlers of another worker, with its options, middleware and lifespan, around which are our own.
 
-        Handlers that it gets later belong to it as well.
+        Handlers that it gets later belong to it as well. What its handlers share is what its own lifespan yields, or
+        ours if it has none. A client that it was made with plays no part.
 
         Raises:
-            InvalidArgumentError: It is no worker, includes this one, or has a handler for a topic that has one.
+            InvalidArgumentError: It is no worker, is included already, includes this one, or has a handler for a topic
+                that has one here or in a worker that includes this one; both places are named.
+            InvalidHandlerError: Our middleware does not fit around one of its handlers.
         """
         if not isinstance(other, Worker) or other is self or self in other._all_included():
             raise InvalidArgumentError("other", other, "another Worker, which does not include this one")
-        mine = self._entries()
-        for entry in other._entries():
-            self._refuse_second(entry, mine)
+        if other in self._included:
+            raise InvalidArgumentError("other", other, "a Worker that is not included already")
         self._included.append(other)
+        other._includers.append(self)
+        try:
+            other._check_includers()
+        except BaseException:
+            self._included.remove(other)
+            other._includers.remove(self)
+            raise
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -232,26 +325,33 @@ class Worker:
     def _all_included(self) -> list[Worker]:
         return [each for other in self._included for each in (other, *other._all_included())]  # noqa: SLF001 - our own class
 
+    def _check_includers(self) -> None:
+        """Refuse what just came in, if a worker that includes this one has a handler for the same topic."""
+        for includer in self._includers:
+            found: dict[str, Entry] = {}
+            for entry in includer._entries():  # noqa: SLF001 - our own class
+                if entry.topic in found:
+                    raise _second(entry, found[entry.topic])
+                found[entry.topic] = entry
+            includer._check_includers()  # noqa: SLF001 - our own class
+
     def _entries(self) -> list[Entry]:
         """Return all handlers, with what this worker says around them."""
-        within = cast("dict[str, Any]", self._within)
-        included = [
-            replace(entry, declared=entry.declared.within(**within))
-            for other in self._included
-            for entry in other._entries()  # noqa: SLF001 - as above
-        ]
+        inner = [*self._own, *(entry for other in self._included for entry in other._entries())]  # noqa: SLF001 - our own class
+        own = () if self._lifespan is None else (self._lifespan,)
         return [
-            replace(entry, options=cast("JobOptions", {**self._options, **entry.options}))
-            for entry in (*self._own, *included)
+            replace(
+                entry,
+                declared=entry.declared.within(**self._within),
+                options=cast("JobOptions", {**self._options, **entry.options}),
+                lifespans=(*own, *entry.lifespans),
+            )
+            for entry in inner
         ]
 
-    @staticmethod
-    def _refuse_second(entry: Entry, others: Sequence[Entry]) -> None:
-        for other in others:
-            if other.topic == entry.topic:
-                accepted = f"one handler for each topic; {other.declared.name} ({other.declared.place}) has it already"
-                parameter = f"topic of {entry.declared.name} ({entry.declared.place})"
-                raise InvalidArgumentError(parameter, entry.topic, accepted)
+    def __repr__(self) -> str:
+        """Name the topics."""
+        return f"Worker({', '.join(repr(topic) for topic in self.topics)})"
 
     # ------------------------------------------------------------ running
 
@@ -269,15 +369,26 @@ class Worker:
             SettingsError: The client is to be made from the environment, which lacks something.
             RuntimeError: It was not called on the main thread.
         """
-        client = self._client or client_from_environment()
-        with self.running(client):
-            client.run_until_stopped(grace)
+        seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("worker.run must be called on the main thread, where signals arrive; see worker.running")
+        entries = self._to_run()
+        client = client_from_environment() if self._client is None else self._client
+        try:
+            with Running(entries, client, None, catches=True) as running:
+                running.wait(seconds)
+        finally:
+            # It is closed already, unless something was raised before that.
+            client.close()
 
     def running(self, client: ExternalWorkerClient | None = None, *, grace: DurationLike | None = None) -> Running:
         """Return a context manager, `with` or `async with`: inside of the block, the worker works.
 
         With `async with`, coroutine handlers run on the caller's event loop, which is not blocked by the end of the
-        block. At its end the subscriptions are stopped; a client that was given stays open.
+        block. At its end the subscriptions are stopped, and then lifespans are closed; a client that was given stays
+        open. What still runs when the grace is over is named in the log: coroutines are cancelled (on a loop of the
+        worker's own) and processes ended, and their jobs offered again without spending a retry; functions on threads
+        go on, and their jobs stay locked until they end.
 
         Args:
             client: Where the engine is. `None`: that of the worker, or one made from the environment.
@@ -286,11 +397,63 @@ class Worker:
         Raises:
             InvalidArgumentError: The worker has no handlers, or the grace is no duration.
         """
+        return Running(self._to_run(), self._client if client is None else client, grace)
+
+    def _to_run(self) -> list[Entry]:
+        # With processes, the main module is run again in each: a worker there would take jobs for itself.
+        multiprocessing = sys.modules.get("multiprocessing.process")
+        if multiprocessing is not None and getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise RuntimeError(
+                'a process of this worker runs it again: write if __name__ == "__main__": before the call'
+            )
         entries = self._entries()
         if not entries:
             raise InvalidArgumentError("worker", self, "a worker with handlers: declare some with @worker.job")
-        return Running(entries, client or self._client, grace)
+        return entries
 
 
-def _given(**arguments_: object) -> dict[str, Any]:
-    return {name: value for name, value in arguments_.items() if value is not None}
+def _second(entry: Entry, other: Entry) -> InvalidArgumentError:
+    accepted = f"one handler for each topic; {other.declared.name} ({other.declared.place}) has it already"
+    parameter = f"topic of {entry.declared.name} ({entry.declared.place})"
+    return InvalidArgumentError(parameter, entry.topic, accepted)
+
+
+def _refuse_elsewhere(declared: Declared, processes: int | None, executor: Executor | None) -> None:
+    """Refuse a handler that cannot run in processes, or on this executor."""
+    if processes is None and executor is None:
+        return
+    parameter, value = ("executor", executor) if processes is None else ("processes", processes)
+    named = f"{declared.name} ({declared.place})"
+    if declared.kind == "async":
+        raise InvalidArgumentError(parameter, value, f"given for a plain function only; {named} is async")
+    in_processes = processes is not None or isinstance(executor, ProcessPoolExecutor)
+    # A cluster of Dask is no pool of this module's; nothing else tells that what it runs leaves the process.
+    if declared.wants_context and (in_processes or type(executor).__module__.startswith("distributed.")):
+        accepted = f"given for a function without a Context, which does not leave its process; {named} has one"
+        raise InvalidArgumentError(parameter, value, accepted)
+    if not in_processes:
+        return
+    inner = getattr(declared.function, "__qualname__", "")
+    if isinstance(declared.function, FunctionType) and ("<locals>" in inner or "<lambda>" in inner):
+        accepted = f"given for a function of a module, which other processes can import; {named} is none"
+        raise InvalidArgumentError(parameter, value, accepted)
+
+
+def _middleware(value: object) -> tuple[Middleware, ...]:
+    accepted = "a list of middleware: functions of a call and call_next"
+    if not isinstance(value, Iterable):
+        raise InvalidArgumentError("middleware", value, accepted)
+    given = tuple(cast("Iterable[Middleware]", value))
+    for each in given:
+        if middleware.fitting(each, is_async=False) is None and middleware.fitting(each, is_async=True) is None:
+            raise InvalidArgumentError("middleware", each, accepted)
+    return given
+
+
+def _redact(value: object) -> bool | frozenset[str] | None:
+    if value is None or isinstance(value, bool):
+        return value
+    names = list(cast("Iterable[object]", value)) if isinstance(value, Iterable) else [None]
+    if isinstance(value, str) or not all(isinstance(each, str) for each in names):
+        raise InvalidArgumentError("redact", cast("object", value), "True, False, or a set of names of variables")
+    return frozenset(cast("list[str]", names))

@@ -157,10 +157,12 @@ class Declared:
         errors: ErrorTable = _NO_ERRORS,
         on_invalid: ErrorAction | None = None,
         redact: Redact | None = None,
+        innermost: Sequence[Middleware] = (),
     ) -> Declared:
         """Return the handler as part of a worker: what it does not say itself, the worker says.
 
-        The middleware of the worker stands around its own, and the table of the worker is asked after its own.
+        The middleware of the worker stands around its own, and the table of the worker is asked after its own. What is
+        `innermost` stands between its own and the function.
 
         Raises:
             InvalidHandlerError: The middleware does not fit around it.
@@ -170,7 +172,7 @@ class Declared:
             encoder=self._encoder,
             on_invalid=on_invalid if self._on_invalid is None else self._on_invalid,
             redact=redact if self._redact is None else self._redact,
-            around=(*middleware, *self._around),
+            around=(*middleware, *self._around, *innermost),
             errors=(*self._errors, errors) if errors else self._errors,
             binder=self._binder,
         )

@@ -283,7 +283,8 @@ def _name(function: object) -> str:
     # Of an object that can be called, its class is what people know it by.
     named = core if getattr(core, "__name__", "__call__") != "__call__" else type(function)
     module, name = getattr(named, "__module__", None), getattr(named, "__qualname__", None) or repr(named)
-    return f"{module}.{name}" if module else str(name)
+    # What a program is started as tells nobody anything.
+    return str(name) if module in (None, "", "__main__") else f"{module}.{name}"
 
 
 def _place(function: object) -> str:

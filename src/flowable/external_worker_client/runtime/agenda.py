@@ -138,6 +138,7 @@ class Agenda:
         self._ask_at = -math.inf
         self._asker: int | None = None
         self._wanted = batch
+        self._limited = False
 
     # ------------------------------------------------------------ what is next
 
@@ -166,6 +167,7 @@ class Agenda:
             self._asker = thread
             return Wait(self._ask_at - now)
         self.acquiring = True
+        self._limited = False
         self._wanted = max(self._batch, min(self.free, LARGEST_BATCH))
         return Acquire(self.polling.size(self._wanted))
 
@@ -245,10 +247,26 @@ class Agenda:
         """The acquire was not sent, because the subscription was told to stop before, or the last look has ended."""
         self.acquiring = False
 
+    def allowed(self, jobs: int) -> None:
+        """The limits of the topic allow so many jobs. That a smaller batch comes back empty tells less."""
+        self._wanted = min(self._wanted, jobs)
+
     def not_allowed(self, until: float) -> None:
         """The acquire was not sent: the limits of the topic do not allow a job before this moment."""
         self.acquiring = False
         self._ask_at = until
+        self._limited = True
+
+    def may_be_allowed(self, now: float) -> int | None:
+        """A job has ended, after which the limits of the topic may allow another one.
+
+        Returns:
+            The thread that waits to ask, which is to be woken. `None`: nothing was held back, or nobody waits.
+        """
+        if not self._limited:
+            return None
+        self.ask_no_later_than(now)
+        return self._asker
 
     def ask_no_later_than(self, moment: float) -> None:
         """Let the next question not wait longer: there is something to look after before it."""

@@ -13,11 +13,11 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.handler_errors import DeadLetter, HandlerError, RetryLater
 from flowable.external_worker_client.policies import RetryPolicy
-from flowable.external_worker_client.rest.carrier import Wire, carried_by
+from flowable.external_worker_client.rest.carrier import Settling, Wire, carried_by
 from flowable.external_worker_client.rest.codec import UnreadableJob
 from flowable.external_worker_client.rest.operations import BPMN_ERROR, CMMN_TERMINATE, COMPLETE, FAIL
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
-from flowable.external_worker_client.runtime import failure, lifecycle, records
+from flowable.external_worker_client.runtime import failure, inside, lifecycle, records
 from flowable.external_worker_client.runtime.blame import blame
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.delivery import Delivery, MovedOff, Parcel
@@ -81,6 +81,27 @@ class Moved:
     said: str
 
 
+class _Beside:
+    """Carries what a handler sends itself that runs on an event loop: with care from its threads, once from the loop.
+
+    Sending again would hold up all that runs there.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def owner_of(self, job_id: str) -> str | None:
+        """See `rest.carrier.Carrier.owner_of`."""
+        return self._delivery.owner_of(job_id)
+
+    def carry(self, call: Settling, wire: Wire) -> None:
+        """See `rest.carrier.Carrier.carry`."""
+        if inside.on_an_event_loop():
+            wire.settle(call)
+        else:
+            self._delivery.carry(call, wire)
+
+
 class JobRunner:
     """Runs the handler of a topic for one job after the other, and settles what it decides. For several threads.
 
@@ -115,6 +136,8 @@ class JobRunner:
         self._clock = clock
         self._chance = chance
         self._stop = stop
+        # Of handlers that run elsewhere.
+        self._deliveries: dict[HeldJob, Delivery] = {}
 
     # ------------------------------------------------------------ on the thread of the handler
 
@@ -170,7 +193,10 @@ class JobRunner:
             raise NotStartedError
         held.alone = alone
         self._begun(held, alone=alone)
-        start(held.job)
+        delivery = self._deliveries[held] = self._delivery(held)
+        # It starts in the context of this call, and takes the carrier along: what it sends itself gets the same care.
+        with carried_by(_Beside(delivery)):
+            start(held.job)
 
     def over(self, held: HeldJob) -> None:
         """Note that a handler has ended which ran elsewhere. Quick; called where it ran."""
@@ -191,10 +217,10 @@ class JobRunner:
                 raise outcome
             return outcome
 
-        return self._to_the_end(held, returned)
+        return self._to_the_end(held, returned, self._deliveries.pop(held, None))
 
-    def _to_the_end(self, held: HeldJob, call: Callable[[], Executable]) -> Moved | None:
-        delivery = self._delivery(held)
+    def _to_the_end(self, held: HeldJob, call: Callable[[], Executable], begun: Delivery | None = None) -> Moved | None:
+        delivery = begun or self._delivery(held)
         try:
             # What the handler itself sends through the client gets the same care as what it returns.
             with carried_by(delivery):
@@ -385,6 +411,7 @@ class JobRunner:
     def _fail(self, held: HeldJob, delivery: Delivery, error: BaseException, message: str | None = None) -> None:
         """Report a job as failed, as the policy says. The delivery is that of its handler; the report has its own."""
         job = held.job
+        error.__traceback__ = failure.from_the_handler(error.__traceback__)
         report = failure.report(
             error,
             retries=job.retries,

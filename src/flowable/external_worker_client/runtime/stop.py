@@ -29,13 +29,20 @@ class Stop(threading.Event):
         self.told: float | None = None
         self.grace: float | None = None
         self.on_set: Callable[[], object] = lambda: None
+        self._listeners: list[Callable[[], object]] = []
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Let somebody else be told as well when it is set, as `on_set` is; at once if it is."""
+        self._listeners.append(listener)
+        if self.is_set():
+            listener()
 
     def set(self) -> None:
         """Tell to stop. Nothing is said about the time there is for it."""
         if self.told is None:
             self.told = self.first_told = self.clock.now()
         super().set()
-        self.on_set()
+        self._tell()
 
     def within(self, grace: float | None) -> None:
         """Tell to stop, and for how long from now that is waited for. Told again, the last word counts."""
@@ -44,7 +51,12 @@ class Stop(threading.Event):
             self.first_told = self.told
         self.grace = grace
         super().set()
+        self._tell()
+
+    def _tell(self) -> None:
         self.on_set()
+        for listener in self._listeners:
+            listener()
 
 
 class Wake(threading.Event):

@@ -246,7 +246,10 @@ class Consumer:
                 with self._guard:
                     self._agenda.not_allowed(now + min(max(allowed.wait, _SHORTEST_LIMIT), _LONGEST_LIMIT))
                 return
-            count = allowed.jobs
+            if allowed.jobs < count:
+                count = allowed.jobs
+                with self._guard:
+                    self._agenda.allowed(count)
         answer = self._acquiring.ask(self._options.question, count, self.stop)
         self._not_used(count - (0 if answer is None else len(answer.jobs)))
         if answer is None:
@@ -540,7 +543,10 @@ class Consumer:
         look_again: list[float] = []
         for held in at_work:
             left = held.lease.time_left()
-            if left > 0 and held.ran is None:
+            if held.ran is not None:
+                # What there is to say of it is said when it is settled.
+                continue
+            if left > 0:
                 look_again.append(left)
             elif held.state is State.RUNNING:
                 self._say_overrun(held)

@@ -1,0 +1,1 @@
+"""The handlers of a shop, by department. `shop_worker.py` includes them."""
