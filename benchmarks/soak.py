@@ -354,7 +354,13 @@ def show(verdicts: Sequence[Verdict], samples: Sequence[Sample], found: dict[str
 def main() -> int:
     """Work, print, write. Returns 1 if something has grown, or the worker did not stop."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seconds", nargs="?", type=float, default=600.0, help="how long (default: %(default)g)")
+    parser.add_argument(
+        "seconds",
+        nargs="?",
+        type=float,
+        default=600.0,
+        help="how long (default: %(default)g); below 300 it is still warming up",
+    )
     parser.add_argument("--every", type=float, default=5.0, help="seconds between two looks (default: %(default)g)")
     parser.add_argument("--seed", type=int, default=1, help="of the dice (default: %(default)s)")
     parser.add_argument("--trace", action="store_true", help="print where memory has grown; slow")

@@ -104,15 +104,17 @@ def test_leaving_the_block_lets_an_exception_through(world: World) -> None:
 
 
 @pytest.mark.parametrize("grace", [-1, "soon", "P1Y", object()])
-def test_a_grace_that_is_none_is_refused_and_nothing_stops(world: World, grace: Any) -> None:
-    """Named, and before anything is told."""
+def test_a_grace_that_is_none_is_refused(world: World, grace: Any) -> None:
+    """Named, and before anything is told; but a program that ends over it must not live on in its threads."""
     client = world.client()
     subscription = world.subscribe(client=client)
     with pytest.raises(InvalidArgumentError, match="grace"):
         client.close(grace)
+    assert not subscription.event.is_set()
     with pytest.raises(InvalidArgumentError, match="grace"):
         client.run_until_stopped(grace)
-    assert not subscription.event.is_set()
+    subscription.thread.join(PATIENCE)
+    assert not subscription.thread.is_alive()
 
 
 @pytest.mark.parametrize("calls", [2, 6])

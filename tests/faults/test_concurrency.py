@@ -206,7 +206,12 @@ def test_all_threads_start_in_subscribe(workshops: Workshops) -> None:
     before = set(threading.enumerate())
     subscription = workshop.client().subscribe("t", lambda job, result: None, concurrency=5)
     started = {thread.name for thread in set(threading.enumerate()) - before}
-    assert started == {"flowable-keeper", "flowable-worker-t", *(f"flowable-worker-t-{n}" for n in range(2, 6))}
+    assert started == {
+        "flowable-keeper",
+        "flowable-courier",
+        "flowable-worker-t",
+        *(f"flowable-worker-t-{n}" for n in range(2, 6)),
+    }
     assert not any(thread.daemon for thread in set(threading.enumerate()) - before)
     assert subscription.unsubscribe(PATIENCE) is True
     assert set(threading.enumerate()) == before

@@ -23,7 +23,7 @@ SAID = (
 def test_starving_jobs_are_found_by_asking_for_one(
     workshops: Workshops, slots: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At once, without a pause; batches are halved until they bring something, and the person is told, once."""
+    """At once, without a pause; seen twice, batches are halved until they bring something, and it is said, once."""
     workshop = workshops()
     engine, clock = workshop.engine, workshop.clock
     assert clock is not None
@@ -31,7 +31,7 @@ def test_starving_jobs_are_found_by_asking_for_one(
     instances = workshop.start(3, "pair")
     workshop.client().subscribe("t", lambda job, result: None, number_of_tasks=5, concurrency=slots)
     engine.wait_for_end(*instances)
-    assert workshop.wire.asked[:3] == [5, 1, 2]
+    assert workshop.wire.asked[:5] == [5, 1, 5, 1, 2]
     assert clock.now() < 5
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [SAID]
 

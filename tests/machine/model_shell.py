@@ -606,7 +606,8 @@ class World:
                 self.was_over = True
                 open_ones = {held.state for held in self.everything} - FINAL
                 assert open_ones <= {State.RELEASING, State.WAITING}, "over is when every result has come to its end"
-                assert not self.agenda.waiting, "and nothing waits to be given back"
+                patient = self.now < self.agenda.releases_until(self.stop.first_told)
+                assert not (self.agenda.waiting and patient), "and nothing waits to be given back while there is time"
             return
         awake = any(isinstance(each, Free) or (isinstance(each, Waiting) and each.nudged) for each in doing)
         asleep = [each for each in doing if isinstance(each, Waiting) and not each.nudged]

@@ -262,6 +262,10 @@ def test_a_lost_acquire_is_looked_for_until_it_cannot_have_locked_anything(
     asked, now = 100.0, 100.0 + took
     lost = LostAcquires().add("w.1", now=now, asked=asked, lock=lock, time_out=time_out)
     assert lost.next_look() == now + FIRST_LOOK
+    entry = lost.of("w.1")
+    assert entry is not None
+    # Given back before the earliest end only, and looked for until the latest.
+    assert (entry.locked_until, entry.ends) == (asked + lock, asked + time_out + lock)
     ends = asked + time_out + lock
     answered_after_the_time_out = False
     for succeeds in [*looks, *[True] * 3]:
@@ -299,8 +303,9 @@ def test_looks_for_one_lost_acquire_do_not_touch_another() -> None:
 
 @given(st.integers(2, 20), st.integers(1, 40))
 def test_single_jobs_behind_an_empty_batch_make_the_batches_smaller(wanted: int, batches: int) -> None:
-    """Halved each time it is seen, never below one, and no longer asked for singly when it has come to that."""
-    polling, sizes = Polling(), []
+    """Once may be chance; then halved each time, never below one, and not asked for singly when it has come to that."""
+    polling, sizes = Polling().found_nothing(wanted).found_work(wanted), []
+    assert (polling.starving, polling.size(wanted)) == (False, wanted)
     for _ in range(batches):
         polling = polling.found_nothing(wanted)
         if not polling.probing:
@@ -611,3 +616,22 @@ def test_a_stop_waits_for_handlers_elsewhere_and_settles_what_they_bring() -> No
     assert agenda.next(1, 0.0, stopping=True) == Leave()
     agenda.left()
     assert agenda.next(0, 0.0, stopping=True) == Leave()
+
+
+@pytest.mark.parametrize(("job_id", "owner"), [("j2", "w.1"), ("j1", "w.9")], ids=["another job", "another owner"])
+def test_what_a_handler_sends_for_others_is_not_the_end_of_its_job(job_id: str, owner: str) -> None:
+    """It gets the same care, under its own id and name; the job of the handler goes on."""
+    held = held_job()
+    held.happened(Event.START)
+    sent: list[tuple[str, str]] = []
+
+    class Noting(Wire):
+        def settle(self, call: Settling) -> None:
+            sent.append((call.job_id, call.owner))
+
+    clock = Clock()
+    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    delivery.carry(Settling(COMPLETE, job_id, owner, {}), Noting(ModelEngine(renews_ids=False)))
+    assert sent == [(job_id, owner)]
+    assert held.state is State.RUNNING
+    assert delivery.operation is None

@@ -72,11 +72,18 @@ def test_a_single_job_after_an_empty_batch_costs_no_pause_and_none_is_shortened_
 
 
 def test_batches_become_smaller_while_single_jobs_are_found_after_empty_ones() -> None:
-    """Halved each time, down to one; that it starves is known from the first time on."""
-    sizes, polling = _asked(Polling(), 8, ".x.x.x.")
-    assert sizes == [8, 1, 4, 1, 2, 1, 1]
+    """Once may be chance; halved each time from the second on, down to one."""
+    sizes, polling = _asked(Polling(), 8, ".x.x.x.x.")
+    assert sizes == [8, 1, 8, 1, 4, 1, 2, 1, 1]
     assert (polling.largest, polling.starving) == (1, True)
     assert polling.pause(30.0, chance=0.5) == 0.25
+
+
+def test_a_job_that_comes_between_two_questions_is_no_proof_of_starving() -> None:
+    """A whole batch that brings work ends the suspicion."""
+    sizes, polling = _asked(Polling(), 8, ".xx.xx.xx")
+    assert set(sizes) == {8, 1}
+    assert not polling.starving
 
 
 def test_batches_grow_again_after_twenty_answers_with_work_in_a_row() -> None:

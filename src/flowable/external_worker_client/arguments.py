@@ -30,11 +30,15 @@ def topic(value: object) -> str:
     raise InvalidArgumentError("topic", value, "text that is not empty")
 
 
-def count(value: object, parameter: str, *, minimum: int = 1) -> int:
-    """Check a whole number between `minimum` and what 32 bits hold."""
-    if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST_COUNT:
+#: Of handlers that each have a thread: a machine that has so many to spare is yet to be built.
+MOST_THREADS = 10_000
+
+
+def count(value: object, parameter: str, *, minimum: int = 1, maximum: int = LARGEST_COUNT) -> int:
+    """Check a whole number between `minimum` and `maximum`, by default what 32 bits hold."""
+    if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
         return value
-    raise InvalidArgumentError(parameter, value, f"a whole number of at least {minimum} and at most {LARGEST_COUNT}")
+    raise InvalidArgumentError(parameter, value, f"a whole number of at least {minimum} and at most {maximum}")
 
 
 def scope_type(value: object) -> str | None:

@@ -25,7 +25,7 @@ from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.restclient import DEFAULT_TIMEOUT, FlowableExternalWorkerRestClient, Timeout
 from flowable.external_worker_client.runtime import signals
 from flowable.external_worker_client.runtime.acquiring import Question
-from flowable.external_worker_client.runtime.client_runtime import Handling, Runtime, wait_for_end
+from flowable.external_worker_client.runtime.client_runtime import Handling, Runtime, say_still_running, wait_for_end
 from flowable.external_worker_client.runtime.clock import Clock, SystemClock
 from flowable.external_worker_client.runtime.inside import called_by_a_coroutine
 from flowable.external_worker_client.runtime.journal import Journal
@@ -99,7 +99,10 @@ class ExternalWorkerSubscription:
         if self._consumer is not None and self._consumer.runs_on(current):
             return False
         if self._consumer is not None:
-            return wait_for_end([self._consumer], timeout)
+            ended = wait_for_end([self._consumer], timeout)
+            if not ended:
+                say_still_running([self._consumer])
+            return ended
         self.thread.join(timeout)
         return not self.thread.is_alive()
 
@@ -253,7 +256,7 @@ class ExternalWorkerClient:
                 scope_type=arguments.scope_type(scope_type),
             ),
             number_of_tasks=arguments.count(number_of_tasks, "number_of_tasks"),
-            slots=arguments.count(concurrency, "concurrency"),
+            slots=arguments.count(concurrency, "concurrency", maximum=arguments.MOST_THREADS),
             wait=arguments.seconds(wait_period_seconds, "wait_period_seconds"),
         )
         policy = self._retry if retry is None else _retry_policy(retry)
@@ -292,8 +295,9 @@ class ExternalWorkerClient:
         if called_by_a_coroutine() or any(each.runs_on(threading.current_thread()) for each in consumers):
             return False
         ended = wait_for_end(consumers, seconds)
-        if ended:
-            self._leave()
+        if not ended:
+            say_still_running(consumers)
+        elif ended := self._leave():
             self._shut()
         return ended
 
@@ -322,7 +326,12 @@ class ExternalWorkerClient:
             InvalidArgumentError: The grace is no duration, or negative.
             RuntimeError: It was not called on the main thread, where signals arrive.
         """
-        seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
+        try:
+            seconds = None if grace is None else durations.retry_timeout(grace, "grace").seconds
+        except InvalidArgumentError:
+            # A program that ends here must not live on in threads that no signal reaches.
+            self._tell_all(None)
+            raise
         with signals.caught() as caught:
             self._wait_until_stopped(seconds, caught)
         self._shut()
@@ -333,17 +342,31 @@ class ExternalWorkerClient:
                 break
         else:
             _logger.info("Told to stop by %s", caught.name)
+        given = seconds
         if self._closed.is_set():
             # Whoever closed it said how long to wait.
             consumers, seconds = self._runtime.consumers, self._grace
         else:
             consumers = self._tell_all(seconds)
-        ended = wait_for_end(consumers, seconds, unless=caught.again)
+        if caught.number is not None:
+            ended = wait_for_end(consumers, seconds, unless=caught.again)
+        else:
+            # Closed from elsewhere: a signal meanwhile is the first one, and what was given here counts from then on.
+            ended = wait_for_end(consumers, seconds, unless=lambda: caught.wait(0))
+            if not ended and caught.number is not None:
+                _logger.info("Told to stop by %s, while stopping already", caught.name)
+                ended = wait_for_end(self._tell_all(given), given, unless=caught.again)
         if not ended:
+            say_still_running(consumers)
             self._runtime.explain_running()
-        if not ended or not self._leave():
-            second = caught.number if caught.again() else None
-            signals.end_process(signals.SIGNALLED + second if second else int(not ended))
+        elif not self._leave():
+            _logger.warning(
+                "A request to the engine is not answered, and holds a thread up; the process ends without it"
+            )
+        else:
+            return
+        second = caught.number if caught.again() else None
+        signals.end_process(signals.SIGNALLED + second if second else int(not ended))
 
     def _tell_all(self, grace: float | None) -> Sequence[Consumer]:
         """Let nobody subscribe any more, tell all subscriptions to stop, and return them."""
@@ -414,7 +437,10 @@ def stop_work(subscriptions: Collection[ExternalWorkerSubscription], grace: floa
             if grace is not None or not consumer.stop.is_set():
                 consumer.stop.within(grace)
             consumers.append(consumer)
-    return wait_for_end(consumers, grace)
+    ended = wait_for_end(consumers, grace)
+    if not ended:
+        say_still_running(consumers)
+    return ended
 
 
 def wait_until_stopped(client: ExternalWorkerClient, grace: float | None, caught: Caught) -> None:

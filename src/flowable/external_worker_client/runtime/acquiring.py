@@ -100,6 +100,7 @@ class Acquiring:
         self._on_the_wire: set[str] = set()
         self._looking = False
         self._lost = LostAcquires()
+        self._ending = False
 
     def ask(self, question: Question, count: int, stop: threading.Event) -> Answer | None:
         """Ask for jobs, once no other acquire of this topic is on the wire.
@@ -150,6 +151,7 @@ class Acquiring:
     def forget_lost(self) -> None:
         """Look for nothing any more: the program ends, and the engine does not answer."""
         with self._changed:
+            self._ending = True
             self._lost = LostAcquires()
 
     def _turn_to_look(self, *, at_once: bool) -> frozenset[str]:
@@ -160,10 +162,11 @@ class Acquiring:
             now = self._clock.now()
             owners = frozenset(entry.owner for entry in self._lost.entries) if at_once else self._lost.due(now)
             overdue = self._lost.due(now - _OVERDUE)
-            if not owners or self._looking or (self._on_the_wire and not overdue):
+            if not owners or self._looking or (self._on_the_wire and not overdue and not at_once):
                 return frozenset()
             self._looking = True
-            self._changed.wait_for(lambda: not self._on_the_wire)
+            # The last look comes at a stop, which does not wait longer for the acquires of others.
+            self._changed.wait_for(lambda: not self._on_the_wire, lifecycle.WAIT_FOR_AN_ACQUIRE if at_once else None)
             return owners
 
     def _ask(self, question: Question, count: int) -> Answer:
@@ -184,7 +187,7 @@ class Acquiring:
         except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
             answer.error = error
             answer.reading = failures.read(error, ACQUIRE, time.time())
-            if answer.reading.unclear and owner is not None:
+            if answer.reading.unclear and owner is not None and not self._ending:
                 with self._changed:
                     self._lost = self._lost.add(
                         owner,

@@ -31,6 +31,9 @@ from flowable.external_worker_client.runtime.polling import Polling
 #: (docs/engine.md, Acquire).
 LARGEST_BATCH = 20
 
+#: Jobs that one thread gives back before it looks what else there is.
+RELEASED_AT_ONCE = 5
+
 #: Run times remembered, to tell what a usual run takes.
 RUNS_REMEMBERED = 50
 
@@ -133,8 +136,9 @@ class Agenda:
         self.acquiring = False
         self.runs: deque[float] = deque(maxlen=RUNS_REMEMBERED)
         self._elsewhere = threads is not None
-        self.threads = slots if threads is None else threads
+        self.threads = self._made = slots if threads is None else threads
         self._looked = False
+        self._answered_at = -math.inf
         self._ask_at = -math.inf
         self._asker: int | None = None
         self._wanted = batch
@@ -175,8 +179,8 @@ class Agenda:
         """Decide, for whoever is free for it, what is to be given back now that the subscription stops."""
         if not self.waiting:
             return None
-        held = tuple(self.waiting)
-        self.waiting.clear()
+        # In pieces, so that everybody who is free takes one: an engine that is slow is asked by several at once.
+        held = tuple(self.waiting.popleft() for _ in range(min(len(self.waiting), RELEASED_AT_ONCE)))
         self.releasing += 1
         return Release(held, None, "the subscription is stopping")
 
@@ -293,6 +297,10 @@ class Agenda:
         self.busy -= 1
         self.releasing += 1
 
+    def gave_back(self, now: float) -> None:
+        """The engine has answered to a job that is given back."""
+        self._answered_at = now
+
     def released(self) -> None:
         """A release has ended."""
         self.releasing -= 1
@@ -302,13 +310,13 @@ class Agenda:
         self.ended(run)
         self.away += 1
 
-    def taken_over(self) -> None:
-        """The delivery of a job that another process left begins."""
-        self.away += 1
-
     def arrived(self) -> None:
         """Such a delivery has come to its end."""
         self.away -= 1
+
+    def started(self, threads: int) -> None:
+        """Only so many threads could be started."""
+        self.threads -= self._made - threads
 
     def left(self) -> None:
         """A thread has left."""
@@ -320,17 +328,22 @@ class Agenda:
         """Say whether a subscription that was told to stop has nothing left to do, and will start nothing any more.
 
         An acquire that is still on the wire is waited for no longer than two seconds, and what it brings is given back.
-        Giving back is waited for no longer than ten: an engine that does not answer must not hold up a stop.
+        Giving back is waited for as long as the engine answers, and ten seconds longer: one that does not must not hold
+        up a stop.
 
         Args:
             told: When it was told first.
             now: The time.
         """
-        if self.running or self.finished or self.busy or self.away or self.waiting:
+        if self.running or self.finished or self.busy or self.away:
             return False
-        if self.releasing and now < told + lifecycle.WAIT_FOR_RELEASES:
+        if (self.waiting or self.releasing) and now < self.releases_until(told):
             return False
         return not self.acquiring or now >= told + lifecycle.WAIT_FOR_AN_ACQUIRE
+
+    def releases_until(self, told: float) -> float:
+        """Return until when jobs that are given back are waited for. `told`: when it was told to stop first."""
+        return max(told, self._answered_at) + lifecycle.WAIT_FOR_RELEASES
 
     def has_work(self) -> bool:
         """Say whether there is something to do for one more thread: a job that waits, or to mind when to ask."""

@@ -12,6 +12,7 @@ from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.runtime import clock as clocks
 from flowable.external_worker_client.runtime.acquiring import Acquiring
 from flowable.external_worker_client.runtime.clock import Clock
+from flowable.external_worker_client.runtime.courier import Courier
 from flowable.external_worker_client.runtime.held import Registry
 from flowable.external_worker_client.runtime.keeper import Keeper
 from flowable.external_worker_client.runtime.one_job import JobRunner
@@ -66,7 +67,8 @@ class Runtime:
         self._chance = chance
         self._records = records
         self._registry = Registry()
-        self._keeper = Keeper(clock)
+        self._keeper = Keeper()
+        self._courier = Courier(clock)
         self._acquiring = Acquiring(rest_client=rest_client, generated_id=generated_id, clock=clock, chance=chance)
         self._started = False
         self._lock = threading.Lock()
@@ -110,6 +112,7 @@ class Runtime:
             registry=self._registry,
             records=self._records,
             keeper=self._keeper,
+            courier=self._courier,
             elsewhere=handled.elsewhere,
             stop=stop,
             clock=self._clock,
@@ -133,11 +136,27 @@ class Runtime:
         for thread in threads:
             clocks.join(self._clock, thread)
         self._keeper.attach(consumer)
+        self._courier.attach(consumer)
         if first:
-            self._keeper.do(consumer.deliver_orphans)
-        for thread in threads:
-            thread.start()
+            self._courier.do(consumer.deliver_orphans)
+        try:
+            for thread in threads:
+                thread.start()
+        except BaseException:
+            self._not_started(consumer)
+            raise
         return consumer
+
+    def _not_started(self, consumer: Consumer) -> None:
+        """The machine has no more threads, or the program is ending: those that were started are to end again."""
+        consumer.stop.set()
+        started = [thread for thread in consumer.threads if thread.ident is not None]
+        consumer.started(len(started))
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.ident is not None]
+        if not started:
+            with self._lock:
+                self._consumers.remove(consumer)
 
     @property
     def all_ended(self) -> bool:
@@ -167,7 +186,7 @@ class Runtime:
         """
         for last in (False, True):
             deadline = time.monotonic() + _INTERRUPTED
-            for thread in [*self._threads, self._keeper.thread]:
+            for thread in [*self._threads, self._keeper.thread, self._courier.thread]:
                 if thread is not None:
                     thread.join(max(0.0, deadline - time.monotonic()))
             if not self._alive():
@@ -183,8 +202,8 @@ class Runtime:
         self._records.close()
 
     def _alive(self) -> bool:
-        keeper = self._keeper.thread
-        return any(each.is_alive() for each in self._threads) or (keeper is not None and keeper.is_alive())
+        others = [thread for thread in (self._keeper.thread, self._courier.thread) if thread is not None]
+        return any(each.is_alive() for each in (*self._threads, *others))
 
 
 def wait_for_end(
@@ -198,7 +217,7 @@ def wait_for_end(
         unless: When it says yes, the waiting ends.
 
     Returns:
-        Whether all are over. `False`: what still runs was named in the log.
+        Whether all are over. `False`: `say_still_running` names what is not.
     """
     began = time.monotonic()
     for consumer in consumers:
@@ -209,8 +228,12 @@ def wait_for_end(
                 break
             left = consumer.time_left() if timeout is None else began + timeout - time.monotonic()
             if left <= 0 or unless():
-                for each in consumers:
-                    each.say_still_running()
                 return False
             consumer.changed.wait(min(left, _LOOK))
     return True
+
+
+def say_still_running(consumers: Sequence[Consumer]) -> None:
+    """Name in the log what a stop leaves running, and which jobs stay locked."""
+    for consumer in consumers:
+        consumer.say_still_running()

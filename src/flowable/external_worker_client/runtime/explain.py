@@ -45,6 +45,19 @@ def _short(seconds: float) -> str:
     return f"{seconds:.3g}" if seconds < _WHOLE_SECONDS else f"{seconds:.0f}"
 
 
+def late_start(lock: float, run: float) -> str:
+    """Return half a sentence on a handler whose lock ended although it was long enough: the job had waited before.
+
+    Args:
+        lock: How long jobs are locked, in seconds.
+        run: How long the handler has run, in seconds.
+    """
+    return (
+        f"was started late, and its lock of {lock:g} s ended after the handler had run for {run:.1f} s: the engine may "
+        "offer it to another worker, and then refuses its result"
+    )
+
+
 def _what(reading: Reading) -> str:
     status = reading.status
     match reading.meaning:

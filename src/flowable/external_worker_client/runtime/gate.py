@@ -93,6 +93,10 @@ class Gate:
             if not self._beside:
                 self._changed.notify_all()
 
+    def is_taken(self) -> bool:
+        """Say whether somebody is inside alone, or waits for that. A glance: it may be over a moment later."""
+        return self._alone or self._waiting > 0
+
     def wake(self) -> None:
         """Let all who wait ask their `unless`."""
         with self._changed:

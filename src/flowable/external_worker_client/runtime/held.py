@@ -90,10 +90,23 @@ class HeldJob:
         alone: Whether its handler runs alone in this process.
         began: When its handler was called, on the clock. `None`: it was not.
         ran: How long it ran, in seconds. `None`: it has not ended.
+        left_behind: Whether it is an outcome that an earlier process left.
         overrun_said: Whether the log says that its handler runs longer than its lock.
     """
 
-    __slots__ = ("alone", "at_once", "began", "job", "lease", "overrun_said", "ran", "sending", "state", "topic")
+    __slots__ = (
+        "alone",
+        "at_once",
+        "began",
+        "job",
+        "lease",
+        "left_behind",
+        "overrun_said",
+        "ran",
+        "sending",
+        "state",
+        "topic",
+    )
 
     def __init__(self, topic: str, job: Job, lease: Lease) -> None:
         self.topic = topic
@@ -105,6 +118,7 @@ class HeldJob:
         self.alone = False
         self.began: float | None = None
         self.ran: float | None = None
+        self.left_behind = False
         self.overrun_said = False
 
     @property
@@ -138,6 +152,18 @@ class Registry:
             earlier = self._held.get(held.key)
             if earlier is not None and lifecycle.takes_over(earlier.state, earlier.sending):
                 earlier.lease.renew(held.lease.lock)
+                return False
+            self._held[held.key] = held
+            return True
+
+    def enter(self, held: HeldJob) -> bool:
+        """Enter an outcome that an earlier process left, unless a run of its job is under way here.
+
+        Returns:
+            Whether it was entered. `False`: the run goes on as if nothing had been.
+        """
+        with self._lock:
+            if held.key in self._held:
                 return False
             self._held[held.key] = held
             return True

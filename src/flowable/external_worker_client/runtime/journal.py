@@ -36,10 +36,12 @@ _WRITE: Final = f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, N
 
 #: The rows of one job that are ours to change: our own, and those of processes that are no more. The rows of others
 #: that are alive are theirs. In this order: `alive` asks the system.
-_OURS: Final = "correlation_id = ?1 AND (process = ?2 OR NOT alive(process))"
+_OURS: Final = "correlation_id = :job AND (process = :process OR NOT alive(process))"
 _FORGET: Final = f"DELETE FROM jobs WHERE {_OURS}"  # noqa: S608
-_FORGET_ALL_BUT_OUTCOMES: Final = f"{_FORGET} AND (operation IS NULL OR operation = '{rules.FAIL}' OR keep_until <= ?3)"
-_KEEP: Final = f"UPDATE jobs SET keep_until = ?3 WHERE {_OURS}"  # noqa: S608
+_FORGET_ALL_BUT_OUTCOMES: Final = (
+    f"{_FORGET} AND (operation IS NULL OR operation = '{rules.FAIL}' OR keep_until <= :now)"
+)
+_KEEP: Final = f"UPDATE jobs SET keep_until = :until WHERE {_OURS}"  # noqa: S608
 _EXPLAIN: Final = "DELETE FROM jobs WHERE correlation_id = ? AND process = ? AND operation IS NULL"
 
 #: SQLite takes at least 999 in every build.
@@ -188,14 +190,14 @@ class Journal:
         if not self._open or not correlation_id:
             return
         store = self._store
-        ours = (correlation_id, store.number)
+        ours: dict[str, object] = {"job": correlation_id, "process": store.number}
         if keep_until is None:
             store.write(_FORGET, ours, forgets=correlation_id)
             return
 
         def keep(connection: sqlite3.Connection) -> None:
-            connection.execute(_FORGET_ALL_BUT_OUTCOMES, (*ours, store.now()))
-            connection.execute(_KEEP, (*ours, keep_until))
+            connection.execute(_FORGET_ALL_BUT_OUTCOMES, {**ours, "now": store.now()})
+            connection.execute(_KEEP, {**ours, "until": keep_until})
 
         store.change(keep, otherwise=None)
 
@@ -297,6 +299,10 @@ class Journal:
     def beside(self, unless: Callable[[], bool] | None = None) -> AbstractContextManager[bool]:
         """See `gate.Gate.beside`: for all other jobs."""
         return self._store.gate.beside(unless)
+
+    def somebody_is_to_be_alone(self) -> bool:
+        """See `gate.Gate.is_taken`."""
+        return self._store.gate.is_taken()
 
     def go_in(self, unless: Callable[[], bool] | None = None, *, alone: bool) -> bool:
         """See `gate.Gate.go_in`: for a handler that ends on another thread than it was started on."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -209,19 +209,20 @@ def make_up(connection: sqlite3.Connection, number: int, to_forget: Iterable[str
 
 def tidy(connection: sqlite3.Connection, now: float) -> None:
     """Drop what is over, too old or too much, a limited number of rows at a time, and give free pages back."""
-    _drop(connection, "keep_until <= ?1 OR at < ?1 - ?2 OR at > ?1 + ?2", (now, rules.OLDEST))
+    over = "keep_until <= :now OR at < :now - :oldest OR at > :now + :oldest"
+    _drop(connection, over, {"now": now, "oldest": rules.OLDEST})
     [rows] = connection.execute("SELECT count(*) FROM jobs").fetchone()
     [pages] = connection.execute("PRAGMA page_count").fetchone()
     [free] = connection.execute("PRAGMA freelist_count").fetchone()
     if surplus := rules.surplus(rows=rows, filled=(pages - free) * _PAGE / rules.MOST_BYTES):
-        _drop(connection, "TRUE ORDER BY at", (), surplus)
+        _drop(connection, "TRUE ORDER BY at", {}, surplus)
     if free:
         # Not by `execute`: that would give a single page back.
         connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_GIVEN_BACK})")
 
 
 def _drop(
-    connection: sqlite3.Connection, which: str, values: tuple[float, ...], most: int = rules.MOST_DROPPED_AT_ONCE
+    connection: sqlite3.Connection, which: str, values: Mapping[str, float], most: int = rules.MOST_DROPPED_AT_ONCE
 ) -> None:
     connection.execute(
         "DELETE FROM jobs WHERE (correlation_id, process) IN"  # noqa: S608 - texts of this module

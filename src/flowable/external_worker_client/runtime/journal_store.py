@@ -20,10 +20,10 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from flowable.external_worker_client.runtime import journal_file
 from flowable.external_worker_client.runtime import journal_rules as rules
@@ -34,6 +34,9 @@ from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.process_lock import Liveness, ProcessLock
 
 _log = Log(__name__)
+#: For the placeholders of a statement: in order, or by name.
+Values: TypeAlias = tuple[object, ...] | Mapping[str, object]
+
 _T = TypeVar("_T")
 
 #: Forgetting is made up for when the journal works again, for so many jobs.
@@ -107,7 +110,7 @@ class Store:
             self._say()
         return done
 
-    def write(self, statement: str, values: tuple[object, ...], *, size: int = 0, forgets: str | None = None) -> None:
+    def write(self, statement: str, values: Values, *, size: int = 0, forgets: str | None = None) -> None:
         """Carry out one statement that changes something.
 
         Args:

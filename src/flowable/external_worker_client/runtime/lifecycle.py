@@ -41,7 +41,7 @@ LONGEST_DELIVERY_ON_THE_THREAD = 30.0  # seconds
 #: How long a stop waits for an acquire that is on the wire. What it brings later is given back.
 WAIT_FOR_AN_ACQUIRE = 2.0  # seconds
 
-#: How long a stop waits for jobs to be given back. Those that are not stay locked.
+#: How long a stop waits for an answer to a job that is given back. Those that are not stay locked.
 WAIT_FOR_RELEASES = 10.0  # seconds
 
 #: A result that was taken for delivered because its job was absent is kept in the journal so long after its lock: a

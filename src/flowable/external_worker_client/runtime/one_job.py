@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
@@ -45,8 +46,13 @@ _PAUSE_OF_THE_UNREADABLE = "PT1M"
 #: What the log says of a job that was settled.
 _ENDED = {COMPLETE: "completed", BPMN_ERROR: "ended in a BPMN error", CMMN_TERMINATE: "terminated", FAIL: "failed"}
 
+_STOPPING = "the subscription is stopping"
+
+#: Shorter than this is no waiting for others.
+_NO_WAIT = 0.1  # seconds
+
 #: The same of an outcome that a process before this one left.
-_FROM_THE_JOURNAL = "from the journal"
+_FROM_THE_JOURNAL = "as it was done before"
 
 #: Outcomes that make one call and have no code of somebody else's around it: their delivery may change the thread.
 _OWN_OUTCOMES = (
@@ -61,7 +67,15 @@ Job = ExternalWorkerAcquireJobResponse
 
 
 class NotStartedError(BaseException):
-    """A job that had to wait for others to end was not started, because of a stop. An event between two layers."""
+    """A job that had to wait for others to end was not started. An event between two layers; its text is the reason.
+
+    Attributes:
+        pause: Seconds that it is to stay away. `None`: none.
+    """
+
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.pause = pause
 
 
 @dataclass(slots=True)
@@ -189,10 +203,17 @@ class JobRunner:
             NotStartedError: As for `run`.
         """
         alone = _suspicious(known)
+        came = self._clock.now()
+        self._say_suspicious(held, alone=alone)
         if not self._records.go_in(alone=alone, unless=self._stop.is_set):
-            raise NotStartedError
+            raise NotStartedError(_STOPPING)
         held.alone = alone
-        self._begun(held, alone=alone)
+        try:
+            self._still_enough(held, came)
+        except NotStartedError:
+            self._records.go_out(alone=alone)
+            raise
+        self._begun(held)
         delivery = self._deliveries[held] = self._delivery(held)
         # It starts in the context of this call, and takes the carrier along: what it sends itself gets the same care.
         with carried_by(_Beside(delivery)):
@@ -241,25 +262,43 @@ class JobRunner:
 
     def _handle(self, held: HeldJob, *, alone: bool) -> Executable:
         """Call the handler."""
+        came = self._clock.now()
+        self._say_suspicious(held, alone=alone)
         with self._records.run(alone=alone, unless=self._stop.is_set) as passed:
             if not passed:
-                raise NotStartedError
-            began = self._begun(held, alone=alone)
+                raise NotStartedError(_STOPPING)
+            self._still_enough(held, came)
+            began = self._begun(held)
             try:
                 return self._run_handler(held.job)
             finally:
                 held.ran = self._clock.now() - began
                 held.happened(Event.ENDED)
 
-    def _begun(self, held: HeldJob, *, alone: bool) -> float:
-        """Write down that a handler is about to be called, and return when."""
+    def _say_suspicious(self, held: HeldJob, *, alone: bool) -> None:
         if alone:
             self._say(
                 logging.WARNING,
                 held,
-                "job %s was started before by a process that died; it runs alone in this one",
+                "job %s was started before by a process that died; it runs alone in this one, when the handlers that "
+                "run now have ended",
                 _named(held),
             )
+
+    def _still_enough(self, held: HeldJob, came: float) -> None:
+        """Refuse to start a job that waited for others while its lock ran on. `came`: when it began to wait.
+
+        Raises:
+            NotStartedError: Less than half of its lock is left.
+        """
+        waited = self._clock.now() - came
+        left = held.lease.time_left()
+        if waited > _NO_WAIT and not lifecycle.may_start(left=left, lock=self._lock_seconds, usual_run=math.inf):
+            reason = f"{max(left, 0):.1f} s of the lock are left, after it waited for a handler that had to run alone"
+            raise NotStartedError(reason, lifecycle.PAUSE_AFTER_RELEASE)
+
+    def _begun(self, held: HeldJob) -> float:
+        """Write down that a handler is about to be called, and return when."""
         self._records.started(held)
         held.began = self._clock.now()
         held.happened(Event.START)
@@ -304,7 +343,7 @@ class JobRunner:
         self._say(
             logging.WARNING,
             held,
-            "job %s was done before, as the journal knows (%s): it is settled with that, and not run again",
+            "job %s was done before, and its outcome (%s) did not arrive: it is settled with that, and not run again",
             _named(held),
             outcome.operation,
         )
@@ -323,6 +362,7 @@ class JobRunner:
         left = orphan.lock_until - records.epoch()
         lock = Lock(orphan.job_id, orphan.owner or None, self._clock.now() + left)
         held = HeldJob(orphan.topic, job, Lease(lock, self._clock))
+        held.left_behind = True
         held.happened(Event.ENDED)
 
         def deliver() -> Moved | None:
@@ -465,6 +505,10 @@ class JobRunner:
             variables = cast("list[dict[str, Any]]", delivery.members.get("variables") or [])
             blamed = blame(refusal.status_code if refusal else 0, reason, variables)
             self._fail(held, delivery, error, f"The engine refused the result ({operation}): {blamed}")
+            return
+        if held.left_behind and verdict in (Verdict.LOST, Verdict.GONE):
+            said = "job %s: %s came too late; should the job come here again, it is settled with it, and not run again"
+            self._say(logging.WARNING, held, said, held.job.id, operation)
             return
         if verdict is Verdict.LOST or (verdict is Verdict.GONE and late):
             if late and (held.ran or 0.0) < self._lock_seconds / 2:

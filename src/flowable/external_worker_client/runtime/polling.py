@@ -22,6 +22,9 @@ FIRST_IDLE_PAUSE = 0.25  # seconds
 #: After an empty batch, a single job is asked for at once, and then after every so many empty batches.
 PROBE_EVERY = 4
 
+#: So often in a row a single job has to be found right after an empty batch. Once can be a job that came in between.
+PROOFS = 2
+
 #: So many answers with work in a row, and batches that were made smaller double again.
 GROW_AFTER = 20
 
@@ -41,7 +44,8 @@ class Polling:
         largest: Most jobs to ask for, because larger batches came back empty although there was work. `None`: no limit.
         probing: Whether the next question is for a single job, to see whether an empty answer was true.
         fruitful: Answers with work in a row since `largest` was set.
-        starving: Whether a single job was found right after an empty batch, which is said once.
+        starving: Whether single jobs were found right after empty batches, again and again, which is said once.
+        found_alone: How often in a row a single job was found right after an empty batch.
     """
 
     empty: int = 0
@@ -50,6 +54,7 @@ class Polling:
     probing: bool = False
     fruitful: int = 0
     starving: bool = False
+    found_alone: int = 0
 
     def size(self, wanted: int) -> int:
         """Return for how many jobs to ask, when so many are wanted."""
@@ -60,8 +65,10 @@ class Polling:
     def found_work(self, wanted: int) -> Polling:
         """Jobs came. `wanted`: as many as were wanted, before `size` had its say."""
         if self.probing and wanted > 1:
-            smaller = max(1, self.size_of_batches(wanted) // 2)
-            return Polling(largest=smaller, starving=True)
+            proofs = self.found_alone + 1
+            if proofs < PROOFS:
+                return Polling(largest=self.largest, starving=self.starving, found_alone=proofs)
+            return Polling(largest=max(1, self.size_of_batches(wanted) // 2), starving=True, found_alone=proofs)
         grown, fruitful = self.largest, self.fruitful + 1
         if grown is not None and fruitful >= GROW_AFTER:
             grown, fruitful = (grown * 2 if grown * 2 < wanted else None), 0

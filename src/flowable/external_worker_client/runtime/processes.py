@@ -89,7 +89,15 @@ class ProcessTimeoutError(ExternalWorkerError, TimeoutError):
 
 
 class NotPicklableError(ExternalWorkerError, TypeError):
-    """What a handler is called with, or what it returned, cannot go from one process to another."""
+    """What a handler is called with, or what it returned, cannot go from one process to another.
+
+    Attributes:
+        returned: Whether it is what it returned: the work is done then.
+    """
+
+    def __init__(self, message: str, *, returned: bool = False) -> None:
+        self.returned = returned
+        super().__init__(message)
 
 
 class RemoteError(Exception):
@@ -142,7 +150,8 @@ class ProcessPool(Generic[A, R]):
         try:
             value, raised, trace = pickle.loads(answer)  # noqa: S301 - written by our own process
         except Exception as error:
-            raise NotPicklableError(f"what the handler returned cannot be read from its process: {error}") from error
+            message = f"what the handler returned cannot be read from its process: {_text(error)}"
+            raise NotPicklableError(message, returned=True) from error
         if raised is None:
             return value  # type: ignore[no-any-return]
         raise raised from RemoteError(trace)
@@ -250,9 +259,10 @@ class _Child:
             answer = self._receive(timeout, timeout)
         except ProcessTimeoutError:
             raise
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError):
             self.wait(_TO_END)
-            raise ProcessDiedError(self._reap(), began=began) from error
+            # What the pipe says of it is nothing that the exit code does not.
+            raise ProcessDiedError(self._reap(), began=began) from None
         self.used = True
         return answer
 
@@ -353,9 +363,8 @@ def _called(function: Callable[[Any], Any], argument: object) -> bytes:
     try:
         return pickle.dumps((value, None, ""))
     except BaseException as error:  # noqa: BLE001 - whatever the value does when it is looked at
-        refusal = NotPicklableError(
-            f"what the handler returned, a {type(value).__name__}, cannot be sent back from its process: {_text(error)}"
-        )
+        what = f"what the handler returned, a {type(value).__name__}, cannot be sent back from its process"
+        refusal = NotPicklableError(f"{what}: {_text(error)}", returned=True)
         refusal.__cause__ = error
         return _raised(refusal)
 

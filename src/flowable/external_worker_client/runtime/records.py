@@ -22,6 +22,9 @@ from flowable.external_worker_client.runtime.resend import Step, Verdict
 _OPERATIONS = {operation.name: operation for operation in OPERATIONS}
 
 
+#: How long an outcome is kept whose lock was lost: the job may come again after any outage.
+_KEPT_FOR_A_REDELIVERY = 14 * 86_400.0  # seconds
+
 #: Outcomes that are remembered without a journal.
 _MOST_REMEMBERED = 1000
 
@@ -78,6 +81,10 @@ class Records:
         """
         del alone, unless
         yield True
+
+    def somebody_is_to_be_alone(self) -> bool:
+        """Say whether a handler runs alone in this process, or waits for that."""
+        return False
 
     def go_in(self, *, alone: bool, unless: Callable[[], bool]) -> bool:
         """As `run`, for a handler that ends on another thread than it was started on; `go_out` is to follow."""
@@ -146,8 +153,11 @@ class JournalRecords(Records):
     def delivered(self, held: HeldJob, call: Settling, step: Step) -> None:
         """See `Records.delivered`."""
         effect = call.operation.effect
-        if _may_come_back(held, effect, step):
+        if step.verdict is Verdict.ABANDONED and effect is Effect.SETTLES:
             self._journal.abandoned(held.key)
+        elif _may_come_back(held, effect, step):
+            # In vain for whoever held the lock, but not for whoever gets the job next.
+            self._journal.settled(held.key, keep_until=epoch() + _KEPT_FOR_A_REDELIVERY)
         elif step.assumed or (effect is Effect.SETTLES and step.verdict is Verdict.GONE):
             # Suspended instances hide their jobs, and bring them back.
             self._journal.settled(held.key, keep_until=_epoch(held) + lifecycle.KEPT_AFTER_LOCK)
@@ -163,6 +173,10 @@ class JournalRecords(Records):
         """See `Records.run`."""
         with self._journal.alone(unless) if alone else self._journal.beside(unless) as passed:
             yield passed
+
+    def somebody_is_to_be_alone(self) -> bool:
+        """See `Records.somebody_is_to_be_alone`."""
+        return self._journal.somebody_is_to_be_alone()
 
     def go_in(self, *, alone: bool, unless: Callable[[], bool]) -> bool:
         """See `Records.go_in`."""

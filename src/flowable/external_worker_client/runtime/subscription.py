@@ -35,7 +35,8 @@ from flowable.external_worker_client.runtime.agenda import (
     Wait,
 )
 from flowable.external_worker_client.runtime.clock import Clock
-from flowable.external_worker_client.runtime.explain import explain, overrun
+from flowable.external_worker_client.runtime.courier import Courier
+from flowable.external_worker_client.runtime.explain import explain, late_start, overrun
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.journal import Recollection
 from flowable.external_worker_client.runtime.keeper import Keeper
@@ -47,6 +48,9 @@ from flowable.external_worker_client.runtime.stop import Stop, Wake
 from flowable.external_worker_client.worker_result import Executable
 
 _log = Log(__name__)
+
+#: While a handler waits to run alone, or does, nothing is acquired; that is looked at again after so long.
+_WHILE_SOMEBODY_IS_ALONE = 0.25  # seconds
 
 #: Limits of a topic are asked again after what they say, within these.
 _SHORTEST_LIMIT, _LONGEST_LIMIT = 0.01, 60.0  # seconds
@@ -93,6 +97,7 @@ class Consumer:
         registry: The jobs that the client holds.
         records: Where it is written down what happens to them.
         keeper: The client's.
+        courier: The client's.
         elsewhere: Starts handlers that do not run on the subscription's threads. `None`: they do.
         stop: Told to stop when set.
         clock: Tells the time and waits.
@@ -115,6 +120,7 @@ class Consumer:
         registry: Registry,
         records: Records,
         keeper: Keeper,
+        courier: Courier,
         elsewhere: Elsewhere | None = None,
         stop: Stop,
         clock: Clock,
@@ -130,6 +136,7 @@ class Consumer:
         self._registry = registry
         self._records = records
         self._keeper = keeper
+        self._courier = courier
         self.stop = stop
         self._clock = clock
         self._chance = chance
@@ -147,6 +154,7 @@ class Consumer:
         self._at_work: set[HeldJob] = set()
         self._outcomes: dict[str, Executable | BaseException] = {}
         self._on_the_way: set[HeldJob] = set()
+        self._giving_back: set[HeldJob] = set()
         self._failing_since: float | None = None
         self.changed = threading.Event()
         self.threads: Sequence[threading.Thread] = ()
@@ -173,6 +181,7 @@ class Consumer:
                 self._unexpected(error)
         if thread == FIRST_THREAD:
             self._keeper.detach(self)
+            self._courier.detach(self)
             self.ended = True
             self._say(logging.INFO, "Topic %r: unsubscribed", self._topic)
         self._nudge_all()
@@ -228,6 +237,7 @@ class Consumer:
     def _told_to_stop(self) -> None:
         self._nudge_all()
         self._records.wake()
+        self._courier.nudge()
         self._keeper.nudge()
 
     def _nudge_all(self) -> None:
@@ -238,6 +248,11 @@ class Consumer:
     # ------------------------------------------------------------ acquire
 
     def _acquire(self, count: int) -> None:
+        if self._records.somebody_is_to_be_alone():
+            # What is acquired now would wait for that, and its lock would run out.
+            with self._guard:
+                self._agenda.not_allowed(self._clock.now() + _WHILE_SOMEBODY_IS_ALONE)
+            return
         limiter = self._options.limiter
         if limiter is not None:
             now = self._clock.now()
@@ -319,6 +334,8 @@ class Consumer:
         with self._guard:
             pause = self._agenda.not_acquired(reading, now, self._chance())
             errors = self._agenda.polling.errors
+        if self.stop.is_set():
+            return
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         self._say(
@@ -342,7 +359,7 @@ class Consumer:
             self._clock.now() - self._failing_since,
         )
         self._failing_since = None
-        self._keeper.try_now()
+        self._courier.try_now()
 
     def _look(self) -> None:
         try:
@@ -376,12 +393,12 @@ class Consumer:
         returned = functools.partial(self._returned, held)
         try:
             self._runner.begin(held, known, lambda job: start(job, returned))
-        except NotStartedError:
+        except NotStartedError as waited:
             with self._guard:
                 self._at_work.discard(held)
                 self._agenda.is_here_after_all()
                 self._agenda.not_started()
-            self._release([held], pause=None, reason="the subscription is stopping")
+            self._release([held], pause=waited.pause, reason=str(waited))
         except BaseException as error:  # noqa: BLE001 - a loop or pool that takes no more must not cost the job
             self._returned(held, error)
 
@@ -405,11 +422,11 @@ class Consumer:
         moved: Moved | None = None
         try:
             moved = work()
-        except NotStartedError:
+        except NotStartedError as waited:
             with self._guard:
                 self._at_work.discard(held)
                 self._agenda.not_started()
-            self._release([held], pause=None, reason="the subscription is stopping")
+            self._release([held], pause=waited.pause, reason=str(waited))
             return
         except BaseException as error:  # noqa: BLE001 - its neighbours are locked too, and must not wait for that
             self._say(
@@ -435,7 +452,7 @@ class Consumer:
         if moved is None:
             self._let_go(held)
         else:
-            self._keeper.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
+            self._courier.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
         if self.stop.is_set():
             self._nudge_all()
 
@@ -457,24 +474,19 @@ class Consumer:
 
     def deliver_orphans(self) -> None:
         """Deliver what processes left in the journal that died. Called on the keeper's thread, once."""
-        taken = [self._runner.deliver_orphan(orphan) for orphan in self._records.orphans()]
-        taken = [(held, deliver) for held, deliver in taken if self._registry.take(held)]
-        with self._guard:
-            for held, _ in taken:
-                self._agenda.taken_over()
-                self._on_the_way.add(held)
-        for held, deliver in taken:
-            if self.stop.is_set():
-                # They stay in the journal, for the next start.
-                self._arrived(held)
+        for orphan in self._records.orphans():
+            held, deliver = self._runner.deliver_orphan(orphan)
+            # What the journal keeps anyway does not hold up a stop, and a run that is under way knows better.
+            if self.stop.is_set() or not self._registry.enter(held):
                 continue
             said = "Topic %r: job %s: an earlier process left its outcome; it is delivered now"
             self._say(logging.WARNING, said, held.topic, held.job.id)
             moved = deliver()
             if moved is None:
-                self._arrived(held)
+                self._let_go(held)
             else:
-                self._keeper.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
+                arrived = functools.partial(self._let_go, held)
+                self._courier.send_later(moved, self._runner.resume, arrived, kept=True)
 
     # ------------------------------------------------------------ give back
 
@@ -485,6 +497,8 @@ class Consumer:
         effort, and never repeated: what is not given back is offered again when its lock ends.
         """
         self._not_used(len(jobs))
+        with self._guard:
+            self._giving_back.update(jobs)
         try:
             kept = self._give_back(jobs, pause)
         finally:
@@ -494,6 +508,7 @@ class Consumer:
             with self._guard:
                 for held in jobs:
                     self._known.pop(held.key, None)
+                self._giving_back.difference_update(jobs)
                 self._agenda.released()
             self._nudge_all()
         given = len(jobs) - len(kept)
@@ -527,6 +542,9 @@ class Consumer:
                 kept.append(held)
                 # An engine that does not answer would hold the stop up once for every job.
                 reachable = isinstance(error, FlowableRestException)
+            if reachable:
+                with self._guard:
+                    self._agenda.gave_back(self._clock.now())
         return kept
 
     # ------------------------------------------------------------ for the keeper, and for whoever waits for the end
@@ -534,9 +552,7 @@ class Consumer:
     def mind(self) -> float | None:
         """See `keeper.Kept.mind`: give back at a stop, and watch for handlers that outlast their lock."""
         if self.stop.is_set():
-            with self._guard:
-                release = self._agenda.release_waiting()
-            if release is not None:
+            while (release := self._next_release()) is not None:
                 self._release(release.held, pause=release.pause, reason=release.reason)
         with self._guard:
             at_work = list(self._at_work)
@@ -552,6 +568,20 @@ class Consumer:
                 self._say_overrun(held)
         return min(look_again, default=None)
 
+    def _next_release(self) -> Release | None:
+        with self._guard:
+            return self._agenda.release_waiting()
+
+    def started(self, threads: int) -> None:
+        """Note that only so many of its threads could be started; none: it has ended."""
+        with self._guard:
+            self._agenda.started(threads)
+        if not threads:
+            self._keeper.detach(self)
+            self._courier.detach(self)
+            self.ended = True
+        self._nudge_all()
+
     def _say_overrun(self, held: HeldJob) -> None:
         with self._guard:
             if held.overrun_said:
@@ -562,7 +592,10 @@ class Consumer:
             run = self._clock.now() - (held.began or 0.0)
         with self._guard:
             runs = [*self._agenda.runs, run]
-        said = overrun(self._lock_seconds, runs, from_seconds(lifecycle.suggested_lock(runs)).text)
+        if run < self._lock_seconds / 2:
+            said = late_start(self._lock_seconds, run)
+        else:
+            said = overrun(self._lock_seconds, runs, from_seconds(lifecycle.suggested_lock(runs)).text)
         self._say(logging.WARNING, "Topic %r: job %s of %r %s", self._topic, held.job.id, held.job.element_id, said)
 
     def runs_on(self, thread: threading.Thread) -> bool:
@@ -575,7 +608,8 @@ class Consumer:
             held_up = self._agenda.acquiring or self._agenda.releasing
         if not held_up:
             for thread in self.threads:
-                thread.join(seconds)
+                if thread.ident is not None:
+                    thread.join(seconds)
 
     def over(self) -> bool:
         """Say whether it was told to stop and nothing is left to be done; no handler starts any more."""
@@ -588,12 +622,13 @@ class Consumer:
     def time_left(self) -> float:
         """Return for how long a stop without a grace waits: until the last lock of what runs ends, in seconds."""
         held = self.still_running()
-        told = self.stop.told
-        since = 0.0 if told is None else self._clock.now() - told
+        now = self._clock.now()
+        told = now if self.stop.told is None else self.stop.told
         with self._guard:
             releasing = bool(self._agenda.releasing or self._agenda.waiting)
+            released = self._agenda.releases_until(told)
         # Deliveries and releases get that long, and a moment to say so.
-        least = (lifecycle.WAIT_FOR_RELEASES if releasing else lifecycle.DELIVERY_WHEN_STOPPING) - since
+        least = (released if releasing else told + lifecycle.DELIVERY_WHEN_STOPPING) - now
         return max([least, *(each.lease.time_left() for each in held)]) + 1.0
 
     def still_running(self) -> list[HeldJob]:
@@ -615,6 +650,16 @@ class Consumer:
                 doing,
                 0.0 if began is None else self._clock.now() - began,
                 max(0.0, held.lease.time_left()),
+            )
+        with self._guard:
+            unreleased = [*self._agenda.waiting, *self._giving_back]
+        if unreleased:
+            self._say(
+                logging.WARNING,
+                "Topic %r: %d jobs that were not started could not be given back in time; they stay locked: %s",
+                self._topic,
+                len(unreleased),
+                ", ".join(held.job.id for held in unreleased),
             )
 
     def explain_running(self) -> None:
