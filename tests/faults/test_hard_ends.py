@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.faults.conftest import PATIENCE, World, eventually
-from tests.faults.stub import Fault
+from tests.faults.stub import Fault, Stub
 
 from flowable.external_worker_client.rest.carrier import Settling
 from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Operation
@@ -139,7 +139,11 @@ def test_jobs_that_are_not_given_back_in_time_are_named(world: World) -> None:
         assert leave.wait(PATIENCE)
 
     world.stub.add("1", "2", "3")
-    world.stub.faults["fail"].append(Fault(before=lambda stub, job_id: answer.wait(PATIENCE) and None))
+
+    def late(stub: Stub, job_id: str | None) -> None:
+        assert answer.wait(PATIENCE)
+
+    world.stub.faults["fail"].append(Fault(before=late))
     subscription = world.subscribe(handler, number_of_tasks=3)
     assert entered.wait(PATIENCE)
     assert subscription.unsubscribe(0.2) is False

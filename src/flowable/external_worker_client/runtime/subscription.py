@@ -659,7 +659,7 @@ class Consumer:
                 "Topic %r: %d jobs that were not started could not be given back in time; they stay locked: %s",
                 self._topic,
                 len(unreleased),
-                ", ".join(held.job.id for held in unreleased),
+                ", ".join(sorted(held.job.id for held in unreleased)),
             )
 
     def explain_running(self) -> None:
