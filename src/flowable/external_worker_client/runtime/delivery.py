@@ -12,7 +12,7 @@ from flowable.external_worker_client.rest import failures
 from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading
 from flowable.external_worker_client.rest.carrier import Settling, Wire
 from flowable.external_worker_client.rest.operations import GET, LIST, Operation
-from flowable.external_worker_client.runtime import lifecycle, resend
+from flowable.external_worker_client.runtime import inside, lifecycle, resend
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.held import HeldJob
@@ -127,6 +127,27 @@ class Delivery:
                 self.held.happened(_EVENTS[parcel.step.verdict])
             self._records.delivered(self.held, parcel.call, parcel.step)
         return error
+
+
+class Beside:
+    """Carries what a handler sends itself that runs on an event loop: with care from its threads, once from the loop.
+
+    Sending again would hold up all that runs there.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def owner_of(self, job_id: str) -> str | None:
+        """See `rest.carrier.Carrier.owner_of`."""
+        return self._delivery.owner_of(job_id)
+
+    def carry(self, call: Settling, wire: Wire) -> None:
+        """See `rest.carrier.Carrier.carry`."""
+        if inside.on_an_event_loop():
+            wire.settle(call)
+        else:
+            self._delivery.carry(call, wire)
 
 
 class Parcel:

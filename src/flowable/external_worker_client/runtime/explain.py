@@ -37,7 +37,7 @@ def overrun(lock: float, runs: Sequence[float], suggested: str) -> str:
     return (
         f"runs for {runs[-1]:.1f} s, longer than its lock of {lock:g} s: the engine may offer it to another worker, "
         f"and then refuses its result. Of the last {len(runs)} runs, half took no more than {_short(median(runs))} s, "
-        f'the longest {_short(max(runs))} s; choose lock_duration="{suggested}" or more'
+        f"the longest {_short(max(runs))} s; choose a lock of {suggested} or more (lock_duration, or lock in a Worker)"
     )
 
 

@@ -14,16 +14,17 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.handler_errors import DeadLetter, HandlerError, RetryLater
 from flowable.external_worker_client.policies import RetryPolicy
-from flowable.external_worker_client.rest.carrier import Settling, Wire, carried_by
+from flowable.external_worker_client.rest.carrier import Wire, carried_by
 from flowable.external_worker_client.rest.codec import UnreadableJob
 from flowable.external_worker_client.rest.operations import BPMN_ERROR, CMMN_TERMINATE, COMPLETE, FAIL
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
-from flowable.external_worker_client.runtime import failure, inside, lifecycle, records
+from flowable.external_worker_client.runtime import failure, lifecycle, records
 from flowable.external_worker_client.runtime.blame import blame
 from flowable.external_worker_client.runtime.clock import Clock
-from flowable.external_worker_client.runtime.delivery import Delivery, MovedOff, Parcel
+from flowable.external_worker_client.runtime.delivery import Beside, Delivery, MovedOff, Parcel
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock
 from flowable.external_worker_client.runtime.journal import Orphan, Recollection, Recorded
+from flowable.external_worker_client.runtime.left_behind import left_behind, unknown_job
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.records import Records
@@ -93,27 +94,6 @@ class Moved:
     parcel: Parcel
     pause: float
     said: str
-
-
-class _Beside:
-    """Carries what a handler sends itself that runs on an event loop: with care from its threads, once from the loop.
-
-    Sending again would hold up all that runs there.
-    """
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-
-    def owner_of(self, job_id: str) -> str | None:
-        """See `rest.carrier.Carrier.owner_of`."""
-        return self._delivery.owner_of(job_id)
-
-    def carry(self, call: Settling, wire: Wire) -> None:
-        """See `rest.carrier.Carrier.carry`."""
-        if inside.on_an_event_loop():
-            wire.settle(call)
-        else:
-            self._delivery.carry(call, wire)
 
 
 class JobRunner:
@@ -216,7 +196,7 @@ class JobRunner:
         self._begun(held)
         delivery = self._deliveries[held] = self._delivery(held)
         # It starts in the context of this call, and takes the carrier along: what it sends itself gets the same care.
-        with carried_by(_Beside(delivery)):
+        with carried_by(Beside(delivery)):
             start(held.job)
 
     def over(self, held: HeldJob) -> None:
@@ -357,13 +337,7 @@ class JobRunner:
             The job, as far as it is known, and what delivers its outcome in the name of its owner; that returns as
             `run` does.
         """
-        # Nothing but the outcome was written down, and nothing else is needed.
-        job = _job_of(orphan)
-        left = orphan.lock_until - records.epoch()
-        lock = Lock(orphan.job_id, orphan.owner or None, self._clock.now() + left)
-        held = HeldJob(orphan.topic, job, Lease(lock, self._clock))
-        held.left_behind = True
-        held.happened(Event.ENDED)
+        held = left_behind(orphan, self._clock)
 
         def deliver() -> Moved | None:
             delivery = self._delivery(held)
@@ -414,7 +388,7 @@ class JobRunner:
         )
         if unreadable.id is None:
             return
-        held = HeldJob(topic, _unknown_job(unreadable.id), Lease(lock, self._clock))
+        held = HeldJob(topic, unknown_job(unreadable.id), Lease(lock, self._clock))
         held.happened(Event.ENDED)
         try:
             with carried_by(self._delivery(held)):
@@ -611,17 +585,3 @@ def _finish(held: HeldJob) -> None:
     """Let a job end that could not be settled: its outcome was somebody's own, or not even the failure was taken."""
     if held.state is State.SETTLING:
         held.happened(Event.GIVEN_UP)
-
-
-def _job_of(orphan: Orphan) -> Job:
-    job = _unknown_job(orphan.job_id)
-    job.correlation_id = orphan.correlation_id
-    job.execution_id = orphan.execution_id
-    job.sub_scope_id = orphan.sub_scope_id
-    job.retries = cast("int", orphan.retries)
-    return job
-
-
-def _unknown_job(job_id: str) -> Job:
-    """Return a job of which only the id is known."""
-    return Job([], job_id, *(None,) * 10, cast("int", None), *(None,) * 6)

@@ -16,7 +16,6 @@ from typing import Any
 
 from flowable.external_worker_client.durations import from_seconds
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
-from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.limiter import Limiter
 from flowable.external_worker_client.rest.answers import Meaning, unanswered
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
@@ -37,6 +36,7 @@ from flowable.external_worker_client.runtime.agenda import (
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.courier import Courier
 from flowable.external_worker_client.runtime.explain import explain, late_start, overrun
+from flowable.external_worker_client.runtime.giving_back import give_back
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.journal import Recollection
 from flowable.external_worker_client.runtime.keeper import Keeper
@@ -491,16 +491,12 @@ class Consumer:
     # ------------------------------------------------------------ give back
 
     def _release(self, jobs: Sequence[HeldJob], *, pause: float | None, reason: str) -> None:
-        """Give jobs back that were not started: fail them with their own retries and message, unchanged.
-
-        That frees them at once on every release of the engine, the lock of their process instance included. Best
-        effort, and never repeated: what is not given back is offered again when its lock ends.
-        """
+        """Give jobs back that were not started, and say what became of them."""
         self._not_used(len(jobs))
         with self._guard:
             self._giving_back.update(jobs)
         try:
-            kept = self._give_back(jobs, pause)
+            kept = give_back(self._rest_client(), jobs, pause, self._engine_answered)
         finally:
             for held in jobs:
                 held.happened(Event.GIVEN_BACK)
@@ -520,32 +516,9 @@ class Consumer:
             said = "Topic %r: these stay locked until %.0f s from now: %s"
             self._say(logging.WARNING, said, self._topic, left, listed)
 
-    def _give_back(self, jobs: Sequence[HeldJob], pause: float | None) -> list[HeldJob]:
-        """Give jobs back, and return those that could not be."""
-        rest_client = self._rest_client()
-        retry_timeout = None if pause is None else from_seconds(pause).text
-        kept: list[HeldJob] = []
-        reachable = True
-        for held in jobs:
-            held.happened(Event.RELEASE)
-        for held in jobs:
-            job, lock = held.job, held.lease.lock
-            if not reachable or not lifecycle.may_release(left=held.lease.time_left(), retries=job.retries):
-                kept.append(held)
-                continue
-            named = {} if lock.owner is None else {"worker_id": lock.owner}
-            try:
-                rest_client.fail_job(
-                    lock.job_id, job.exception_message, retries=job.retries, retry_timeout=retry_timeout, **named
-                )
-            except BaseException as error:  # noqa: BLE001 - whatever the person's session, auth and adapters raise
-                kept.append(held)
-                # An engine that does not answer would hold the stop up once for every job.
-                reachable = isinstance(error, FlowableRestException)
-            if reachable:
-                with self._guard:
-                    self._agenda.gave_back(self._clock.now())
-        return kept
+    def _engine_answered(self) -> None:
+        with self._guard:
+            self._agenda.gave_back(self._clock.now())
 
     # ------------------------------------------------------------ for the keeper, and for whoever waits for the end
 
