@@ -133,7 +133,8 @@ def test_a_result_survives_what_goes_by(world: World, operation: str, fault: Fau
     assert world.stub.settled == {"1": [operation], "2": [operation]}
     owner = world.stub.of("acquire")[0].body["workerId"]
     assert [request.body for request in world.stub.of(operation)] == [{"workerId": owner, **BODIES[operation]}] * 3
-    assert world.clock.waits[0] == pytest.approx(pause, rel=0.2)
+    # A long one is waited out by the courier, while the subscription goes on: which is first is chance.
+    assert pytest.approx(pause, rel=0.2) in world.clock.waits
     assert [request.operation for request in world.stub.received if request.operation in OUTCOMES] == [operation] * 3
     (line,) = troubles(world, operation)
     assert line.startswith(f"Topic 't': {operation} of job 1 was not delivered, ")
