@@ -182,8 +182,8 @@ def test_the_readme_keeps_its_promises_on_the_real_engine(
         return real_engine.start_process(key, variables)
 
     typed, tested, in_the_cloud, local, *others = blocks("README.md")
-    rest = [block for block in others if "run_until_stopped" not in block]
-    [stop] = [block for block in others if block not in rest]
+    stop = [block for block in others if "run_until_stopped" in block][-1]
+    rest = [block for block in others if block is not stop]
     reader.run(typed, local=real_engine.url, cloud=cloud)
     reader.run(tested, local=real_engine.url, cloud=cloud)
     lines = [{"article": "nut", "pieces": 3, "price": "0.10"}]

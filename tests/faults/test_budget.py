@@ -57,7 +57,7 @@ def test_nothing_is_given_back_after_the_lock(world: World, took: int) -> None:
     overrun = (
         f"Topic 't': job 1 of 'task' runs for {took:.1f} s, longer than its lock of 60 s: the engine may offer it to "
         f"another worker, and then refuses its result. Of the last 1 runs, half took no more than {took} s, the "
-        f'longest {took} s; choose lock_duration="{suggested}" or more'
+        f"longest {took} s; choose a lock of {suggested} or more (lock_duration, or lock in a Worker)"
     )
     assert world.logged() == [
         *([overrun] if took > 60 else []),
@@ -131,7 +131,7 @@ def test_a_handler_that_outlasts_its_lock_is_said_while_it_runs(world: World) ->
     said = (
         "Topic 't': job 4 of 'task' runs for 61.0 s, longer than its lock of 60 s: the engine may offer it to another "
         "worker, and then refuses its result. Of the last 4 runs, half took no more than 2 s, the longest 61 s; choose "
-        'lock_duration="PT300S" or more'
+        "a lock of PT300S or more (lock_duration, or lock in a Worker)"
     )
     assert world.logged() == [said]
 

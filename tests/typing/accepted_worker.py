@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, assert_type
 
 from flowable.external_worker_client import (
@@ -20,6 +22,7 @@ from flowable.external_worker_client import (
     ExternalWorkerClient,
     ExternalWorkerSubscription,
     Job,
+    JobFailure,
     RetryLater,
     RetryPolicy,
     Shared,
@@ -56,6 +59,23 @@ def timed(call: Call, call_next: CallNext) -> Executable:
 async def timed_async(call: Call, call_next: AsyncCallNext) -> Executable:
     """Stand around coroutines."""
     return await call_next(call)
+
+
+def absent(error: ValueError | KeyError, why: str = "") -> RetryLater:
+    """Say what an exception means."""
+    return RetryLater("5m", f"{error} {why}")
+
+
+class Table:
+    """Says it, as an object and by a method."""
+
+    def find(self, error: Exception) -> BaseException | None:
+        """Say it."""
+        return error.__cause__
+
+    def __call__(self, error: ValueError) -> DeadLetter:
+        """Say it."""
+        return DeadLetter(str(error))
 
 
 worker = Worker(
@@ -126,6 +146,50 @@ async def one_value_later(values: list[float]) -> float:
     return sum(values)
 
 
+@worker.job("functions", middleware=[timed, time_limit("5m")], result="total", redact=["iban"], tenants=("acme", ""))
+def around_a_function(values: list[float]) -> float:
+    """Have middleware of its kind."""
+    return sum(values)
+
+
+@worker.job("coroutines", middleware=(timed_async, rate_limit(5)), result="at", redact=frozenset({"iban"}))
+async def around_a_coroutine() -> datetime | None:
+    """Have middleware of its kind."""
+    return None
+
+
+@worker.job("both", middleware=[rate_limit(5), circuit_breaker()], redact={"iban": "…"}.keys(), tenants=None)
+async def around_both(value: Decimal) -> None:
+    """Have middleware of both kinds."""
+    del value
+
+
+@worker.job("around processes", middleware=[timed, rate_limit(5)], processes=4)
+def around_processes(value: Decimal) -> None:
+    """Have middleware, which stays here."""
+    del value
+
+
+@worker.job("around an executor", middleware=[timed], executor=ThreadPoolExecutor(4), result="value")
+def around_an_executor(value: Decimal) -> Decimal:
+    """Have middleware, which stays here."""
+    return value
+
+
+@worker.job("a list", result="values", errors={ValueError: absent, KeyError: functools.partial(absent, why="a")})
+def a_list(value: int) -> list[dict[str, int]]:
+    """Return a list, and have functions in the table."""
+    return [{"value": value}]
+
+
+@worker.job(
+    "its fields", result="all of it", on_invalid=Table().find, errors={ValueError: Table(), KeyError: JobFailure}
+)
+async def its_fields(value: str) -> str | int | bool | dict[str, list[int]]:
+    """Return one of several, and have a method and an object in the table."""
+    return value
+
+
 @worker.job("before")
 def as_before(job: Job, worker_result_builder: WorkerResultBuilder) -> WorkerResultSuccess:
     """Be in the form of version 1."""
@@ -137,6 +201,10 @@ def types_stay() -> None:
     assert_type(function("4711", Context(Job([], "1")), 5), dict[str, object])
     kept: Callable[[str], Coroutine[Any, Any, None]] = coroutine
     del kept
+    assert_type(around_a_function([1.0]), float)
+    later: Callable[[], Coroutine[Any, Any, datetime | None]] = around_a_coroutine
+    del later
+    assert_type(around_an_executor(Decimal(1)), Decimal)
     assert_type(in_processes([1.0], Job([], "1")), dict[str, float])
     assert_type(one_value([1.0]), float)
     assert_type(on_processes("text"), str)

@@ -33,6 +33,16 @@ async def returns_text_later(customer: str) -> str:
     return customer
 
 
+def returns_bytes(customer: str) -> bytes:
+    """Return what no variable holds."""
+    return customer.encode()
+
+
+async def returns_bytes_later(customer: str) -> bytes:
+    """Return it later."""
+    return customer.encode()
+
+
 async def fine_later(customer: str) -> dict[str, str]:
     """Be a coroutine function."""
     return {"customer": customer}
@@ -58,6 +68,8 @@ def decorators(declare: Decorator, declare_result: ResultDecorator) -> None:
     declare(returns_text_later)  # error: type-var
     declare("a text")  # error: type-var
     declare_result(returns_text)(5)  # error: arg-type
+    declare_result(returns_bytes)  # error: type-var
+    declare_result(returns_bytes_later)  # error: type-var
     declare(fine)(customer=5)  # error: arg-type
 
 
@@ -122,3 +134,5 @@ def tables() -> None:
     _2: ErrorTable = {ValueError: "later"}  # error: dict-item
     _3: ErrorTable = {ValueError: without_the_exception}  # error: dict-item
     _4: ErrorTable = {str: RetryLater("5m")}  # error: dict-item
+    _5: ErrorTable = {ValueError: BpmnError}  # error: dict-item
+    _6: ErrorTable = {ValueError: RetryLater}  # error: dict-item

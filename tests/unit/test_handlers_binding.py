@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import json
 import pickle
 import string
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -18,10 +19,22 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic import ValidationError as PydanticError
+from typing_extensions import TypedDict
 
 from flowable.external_worker_client import EngineRestVariable
+from flowable.external_worker_client.handlers.annotations import has_fields
 from flowable.external_worker_client.handlers.declared import declare
 from flowable.external_worker_client.handlers.invalid import InvalidVariablesError, Problem
 from flowable.external_worker_client.handlers.naming import camel, variable_for
@@ -37,6 +50,13 @@ class Color(enum.Enum):
     """Text."""
 
     RED = "red"
+
+
+class Grade(enum.Enum):
+    """A truth and a number, which Python takes for the same."""
+
+    YES = True
+    TWO = 2
 
 
 class Level(enum.IntEnum):
@@ -79,6 +99,16 @@ def bound(annotation: Any, value: Any, **options: Any) -> Any:
     handler.__annotations__["parameter"] = annotation
     sent = value if isinstance(value, EngineRestVariable) else write("parameter", value)
     return declare(handler, **options).bind(make_job([sent]))["parameter"]
+
+
+def all_in(annotation: Any, variables: Any, **options: Any) -> Any:
+    """Return what a parameter for all variables gets."""
+
+    def handler(order: Any) -> None:
+        """Never called."""
+
+    handler.__annotations__["order"] = annotation
+    return declare(handler, **options).bind(make_job(variables))["order"]
 
 
 def problems(handler: Callable[..., Any], variables: Any, **options: Any) -> list[str]:
@@ -173,9 +203,21 @@ UNFIT: list[tuple[Any, Any, str]] = [
     (bool, 1, "expected bool, found 1 (integer)"),
     (bool, "true", "expected bool, found 'true' (string)"),
     (Decimal, True, "expected Decimal, found True (boolean)"),
-    (Level, True, "expected Level, found True (boolean)"),
-    (Literal[1], True, "expected Literal[1], found True (boolean)"),
+    (Level, True, "expected Level (1), found True (boolean)"),
+    (Literal[1], True, "expected Literal[1] (1), found True (boolean)"),
     (datetime, "1234", "expected datetime, found '1234' (string)"),
+    (date, "20260228", "expected date, found '20260228' (string)"),
+    (time, "12", "expected time, found '12' (string)"),
+    (timedelta, "1e3", "expected timedelta, found '1e3' (string)"),
+    (Literal[True], 1, "expected Literal[True] (true), found 1 (integer)"),
+    (float, 2**53 + 1, "expected float (a number that a float holds exactly), found 9007199254740993 (long)"),
+    (
+        Annotated[list[int], Field(min_length=1)],
+        [],
+        "expected list[int] (a value with at least 1 item), found [] (json)",
+    ),
+    (Annotated[str, Field(pattern="a+")], "b", "expected str (text that matches pattern 'a+'), found 'b' (string)"),
+    (Annotated[Decimal, Field(max_digits=2)], "1.23", "expected Decimal (a value with no more than 2 digits in total)"),
     (datetime, 1234, "expected datetime, found 1234 (integer)"),
     (datetime, date(2026, 2, 28), "expected datetime, found datetime.date(2026, 2, 28) (localDate)"),
     (date, NOON, "expected date, found datetime.datetime("),
@@ -198,6 +240,100 @@ def test_a_value_that_does_not_fit_is_named(annotation: Any, value: Any, said: s
         bound(annotation, value)
     (problem,) = caught.value.problems
     assert str(problem).startswith(f"parameter: {said}")
+
+
+REFUSED: list[tuple[Any, Any]] = [
+    *(
+        (kind, text)
+        for kind in (date, datetime, time, timedelta)
+        for text in ("20260228", "2026", " 12.5", "1e3", "inf")
+    ),
+    *((kind, number) for kind in (date, datetime, time, timedelta) for number in (2026, 1.5, True)),
+    *((kind, True) for kind in (Literal[1, 2], Literal["a", 1], Level, Literal[Level.LOW], int, float, Decimal)),
+    *((kind, number) for kind in (Literal[True], Grade) for number in (1, 0)),
+    *((kind, text) for kind in (int, float, bool, Level, Literal[1]) for text in ("1", "true")),
+    (str, 5),
+    (int, 5.0),
+    (bool, 1),
+    (float, 2**53 + 1),
+    (float, 10**400),
+    (UUID, "x"),
+    (Color, "blue"),
+    (str, None),
+    (date, None),
+]
+
+
+# For type checkers, what is in these is no type.
+a_list: Any = list
+a_tuple: Any = tuple
+a_set: Any = set
+a_sequence: Any = Sequence
+a_dict: Any = dict
+
+
+def nestings(annotation: Any, value: Any) -> list[tuple[Any, Any]]:
+    """Return every way to have a value inside of another."""
+    record = dataclasses.make_dataclass("Record", [("field", annotation)])
+    model = create_model("Model", field=(annotation, ...))
+    lax = create_model("Lax", __config__=ConfigDict(strict=False), field=(annotation, ...))
+    typed: Any = TypedDict("typed", {"field": annotation})
+    inside = {"field": value}
+    ways: list[tuple[Any, Any]] = [
+        (a_list[annotation], [value]),
+        (a_tuple[annotation, ...], [value]),
+        (a_tuple[annotation], [value]),
+        (a_set[annotation], [value]),
+        (a_sequence[annotation], [value]),
+        (a_dict[str, annotation], inside),
+        (record, inside),
+        (model, inside),
+        (lax, inside),
+        (typed, inside),
+        (a_list[record], [inside]),
+        (a_dict[str, a_list[model]], {"a": [inside]}),
+        (a_list[model | None], [inside]),
+        (Annotated[a_list[typed], Field(min_length=1)], [inside]),
+    ]
+    if value is not None:
+        ways += [(annotation | None, value), (a_list[annotation | None], [value]), (model | None, inside)]
+    return ways
+
+
+@pytest.mark.parametrize(("annotation", "value"), REFUSED, ids=str)
+def test_what_is_refused_is_refused_inside_of_everything(annotation: Any, value: Any) -> None:
+    """Of JSON, and in the objects that get all variables. Nothing is damaged silently."""
+    with pytest.raises(InvalidVariablesError):
+        bound(annotation, value)
+    for kind, nested in nestings(annotation, value):
+        with pytest.raises(InvalidVariablesError):
+            bound(kind, EngineRestVariable("parameter", "json", nested))
+        if has_fields(kind) and isinstance(nested, dict):
+            with pytest.raises(InvalidVariablesError):
+                all_in(Annotated[kind, AllVariables], nested)
+
+
+def test_what_fits_fits_inside_of_everything() -> None:
+    """As at the top, too: text stays text where a union has it."""
+    fitting: list[tuple[Any, Any, Any]] = [
+        (date, "2026-02-28", date(2026, 2, 28)),
+        (datetime, "2026-02-28T12:30:15.250Z", NOON),
+        (time, "12:30", time(12, 30)),
+        (timedelta, "PT90M", timedelta(minutes=90)),
+        (date | str, "2026-02-28", "2026-02-28"),
+        (UUID | str, str(A_UUID), str(A_UUID)),
+        (Decimal | float, 1.5, 1.5),
+        (Level, 1, Level.LOW),
+        (Grade, True, Grade.YES),
+        (float, 5, 5.0),
+        (float, 2**60, 2.0**60),
+    ]
+    for annotation, value, expected in fitting:
+        for got in (bound(annotation, value), bound(a_list[annotation], [value])[0]):
+            assert (got, type(got)) == (expected, type(expected))
+        record = dataclasses.make_dataclass("Record", [("field", annotation)])
+        got = bound(a_list[record], [{"field": value}])[0].field
+        assert (got, type(got)) == (expected, type(expected))
 
 
 def test_every_problem_is_listed_by_variable() -> None:
@@ -383,6 +519,104 @@ def test_problems_of_all_variables_are_named_as_variables() -> None:
         "customerId: expected a valid string, found 5 (integer)",
         "due: expected a value, there is no such variable",
         "price: expected a value, found a variable of type binary, whose content the engine does not give to workers",
+    ]
+
+
+class Bill(BaseModel):
+    """Looks at the fields before, and at all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    total: str = ""
+    weight: float = 0.0
+    price: Decimal | str = ""
+    lines: tuple[Line, ...] = ()
+    sent: datetime | date | str | None = None
+
+    @field_validator("lines")
+    @classmethod
+    def checked(cls, value: tuple[Line, ...], info: ValidationInfo) -> tuple[Line, ...]:
+        """Know the fields before."""
+        assert (info.field_name, "total" in info.data) == ("lines", True)
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def before(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Say what is wrong with all."""
+        if values.get("total") == "wrong":
+            raise ValueError("the total is wrong")
+        return values
+
+
+def test_fields_take_what_parameters_take() -> None:
+    """Values of the engine's types stay what they are; what is in JSON is converted."""
+    lines = [{"article": "A", "pieces": 2, "price": "9.90"}]
+    bill = all_in(Annotated[Bill, AllVariables], {"lines": lines, "price": Decimal("1.50"), "weight": 2, "sent": NOON})
+    assert bill == Bill.model_construct(
+        total="", weight=2.0, price=Decimal("1.50"), lines=(Line("A", 2, Decimal("9.90")),), sent=NOON
+    )
+    assert type(bill.price) is Decimal
+    assert all_in(Annotated[Bill, AllVariables], {"sent": date(2026, 2, 28)}).sent == date(2026, 2, 28)
+    assert all_in(Annotated[Line, AllVariables], {"article": "A", "pieces": 1, "gifts": lines}).gifts[0].article == "A"
+    assert all_in(Annotated[dict[str, date], AllVariables], {"a": "2026-02-28"}) == {"a": date(2026, 2, 28)}
+    box = Annotated[Box, AllVariables]
+    assert all_in(box, {"size": 1, "sent": date(2026, 2, 28)}) == {"size": 1, "sent": date(2026, 2, 28)}
+
+
+@pytest.mark.parametrize("value", [Decimal(1), NOON, date(2026, 2, 28), 5, True])
+def test_fields_refuse_what_parameters_refuse(value: Any) -> None:
+    """A Decimal is no text, in no kind of object."""
+    record = dataclasses.make_dataclass("Record", [("total", str)])
+    typed: Any = TypedDict("typed", {"total": str})
+    for kind in (Bill, record, typed, dict[str, str], Bill | None):
+        with pytest.raises(InvalidVariablesError, match="- total: expected a valid string, found"):
+            all_in(Annotated[kind, AllVariables], {"total": value})
+    with pytest.raises(InvalidVariablesError, match="- weight: expected a valid number, found Decimal"):
+        all_in(Annotated[Bill, AllVariables], {"weight": Decimal(1)})
+
+
+def test_none_beside_an_object_for_all_variables_means_nothing() -> None:
+    """There are always variables; a default is for those who call the function themselves."""
+    for annotation in (Annotated[Line | None, AllVariables], Annotated[Line, AllVariables] | None):
+        assert all_in(annotation, {"article": "A", "pieces": 1}) == Line("A", 1)
+    assert bound(Annotated[int, Variable("parameter")] | None, None) is None
+    assert bound(typing.Optional[Annotated[int, Field(gt=0), Variable("parameter")]], 5) == 5  # noqa: UP045 - as people do
+    with pytest.raises(InvalidVariablesError, match=r"- Customer No: expected int \| None, there is no such variable"):
+        bound(Annotated[int, Variable("Customer No")] | None, 5)
+
+
+def test_what_is_wrong_with_all_variables_names_none() -> None:
+    """And shows none if one of them must not be seen."""
+    with pytest.raises(InvalidVariablesError, match=r"all variables: expected Bill \(the total is wrong\), found {"):
+        all_in(Annotated[Bill, AllVariables], {"total": "wrong", "price": "Ada"})
+    with pytest.raises(InvalidVariablesError) as caught:
+        all_in(Annotated[Bill, AllVariables], {"total": "wrong", "price": "Ada"}, redact={"price"})
+    assert "Ada" not in str(caught.value)
+    with pytest.raises(InvalidVariablesError, match="- other: expected nothing of this name, found 1"):
+        all_in(Annotated[Bill, AllVariables], {"other": 1})
+
+
+class Cat(BaseModel):
+    """One of two."""
+
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    """The other."""
+
+    kind: Literal["dog"]
+
+
+def test_the_words_for_unions_with_a_tag() -> None:
+    """They say which tags there are."""
+    annotation = list[Annotated[Cat | Dog, Field(discriminator="kind")]]
+    with pytest.raises(InvalidVariablesError) as caught:
+        bound(annotation, [{"kind": "cow"}, {}])
+    assert [str(each) for each in caught.value.problems] == [
+        "parameter[0]: expected one of 'cat', 'dog' as 'kind', found {'kind': 'cow'} (dict)",
+        "parameter[1]: expected an object that says of which kind it is, found {} (dict)",
     ]
 
 

@@ -7,7 +7,8 @@ import functools
 import pickle
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -162,6 +163,61 @@ def unnamed(customer: Annotated[str, Variable]) -> None:
     """Forget the name."""
 
 
+def two_for_one(customer_id: str, customerId: str) -> None:  # noqa: N803 - as the model says it
+    """Have one variable twice."""
+
+
+def two_marked(a: Annotated[str, Variable("b c")], b: Annotated[str, Variable("b c")]) -> None:
+    """Have one variable twice, said outright."""
+
+
+def marked_inside(customers: list[Annotated[int, Variable("a")]]) -> None:
+    """Have a marker where it means nothing."""
+
+
+def marked_in_union(customer: Annotated[int, Variable("a")] | str) -> None:
+    """Have one in a part of a union."""
+
+
+def marked_bare(everything: AllVariables) -> None:
+    """Have one in the place of a type."""
+
+
+@dataclass
+class MarkedField:
+    """Has a marker in a field."""
+
+    number: Annotated[int, Variable("Customer No")]
+
+
+def marked_field(order: Annotated[MarkedField, AllVariables]) -> None:
+    """Have one in a field."""
+
+
+def shared_inside(pools: list[Annotated[int, Shared]]) -> None:
+    """Have another where it means nothing."""
+
+
+def all_in_a_number(everything: Annotated[int, AllVariables]) -> None:
+    """Have no fields."""
+
+
+def all_in_one_of_two(everything: Annotated[MarkedField | Service, AllVariables]) -> None:
+    """Have the fields of either."""
+
+
+def a_type(kind: type[int]) -> None:
+    """Want what no variable is."""
+
+
+def a_function(call: dict[str, Callable[[int], int]]) -> None:
+    """Want what no variable is, inside."""
+
+
+def lazy(numbers: Iterable[int]) -> None:
+    """Would find out about its numbers while it works."""
+
+
 def number() -> int:
     """Return what has no name."""
     return 1
@@ -187,6 +243,30 @@ def nothing() -> None:
         (unknown_type, {}, "its parameter 'worker' is annotated with Service: .*; accepted is a type that pydantic"),
         (twice_marked, {}, "its parameter 'customer' is marked with more than one of"),
         (unnamed, {}, r"the name in Variable\(''\) of 'customer' is none"),
+        (two_for_one, {}, "its parameters 'customer_id' and 'customerId' are both for the variable 'customerId'"),
+        (two_marked, {}, "its parameters 'a' and 'b' are both for the variable 'b c'; accepted is one parameter for"),
+        (
+            marked_inside,
+            {},
+            r"Variable in the annotation of its parameter 'customers' does not mark .*Annotated\[…, Var",
+        ),
+        (marked_in_union, {}, "Variable in the annotation of its parameter 'customer' does not mark the parameter"),
+        (marked_bare, {}, r"AllVariables in the .* of its parameter 'everything' .*; accepted is Annotated\[…, AllVar"),
+        (
+            marked_field,
+            {},
+            r"Variable in .* parameter 'order' does not .* for a field of a model, Field\(alias=\"…\"\)",
+        ),
+        (
+            shared_inside,
+            {},
+            r"Shared in the annotation of its parameter 'pools' .*; accepted is Annotated\[…, Shared\]",
+        ),
+        (all_in_a_number, {}, "its parameter 'everything' is for all variables, and int has no fields for them"),
+        (all_in_one_of_two, {}, r"MarkedField \| Service has no fields|Variable in the annotation"),
+        (a_type, {}, r"its parameter 'kind' is annotated with type\[int\], which no variable can become"),
+        (a_function, {}, "its parameter 'call' is annotated with .*, which no variable can become"),
+        (lazy, {}, r"its parameter 'numbers' is annotated with Iterable\[int\], which no .*such as str or list\[int\]"),
         (number, {}, "it returns int, which has no names for variables; accepted is .*result="),
         (numbers, {}, "it returns list"),
         (nothing, {"result": "x"}, "it returns None, and result='x' names it"),
@@ -259,6 +339,25 @@ def test_callbacks_of_version_1_are_what_they_were() -> None:
         assert is_callback(each)
         outcome = declare(each).run(make_job({"job": "not this"}, id="7"))
         assert vars(outcome)["_variables"][0].value == "7"
+
+    def half(job: Job, result):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        return result.success().variable_string("id", job.id)
+
+    def other_half(job, result: WorkerResultBuilder):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        return result.success().variable_string("id", job.id)
+
+    def more(job, worker_result_builder, number: int):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        return worker_result_builder.success().variable_string("id", f"{job.id[:1]}{number - 7}"[:1])
+
+    for handler in (half, other_half, more):
+        outcome = declare(handler).run(make_job({"job": "not this", "number": 7}, id="7"))
+        assert vars(outcome)["_variables"][0].value == "7"
+
+    def variables(job, result: str) -> list[str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+        return [job, result]
+
+    job = make_job({"job": "this", "result": "that"})
+    assert declare(variables, result="x").bind(job) == {"job": "this", "result": "that"}
     # Some more that version 1 calls.
     assert is_callback(lambda a, b, c=1: None)
     assert is_callback(lambda *both: None)
@@ -295,6 +394,22 @@ def test_job_context_and_builder_come_by_annotation() -> None:
     }
     assert declare(handler).wants_context
     assert not declare(plain).wants_context
+
+
+def test_defaults_of_objects_may_be_what_no_variable_is() -> None:
+    """They are not from variables."""
+
+    @dataclass
+    class Order:
+        """Has a function."""
+
+        number: int
+        again: Callable[[int], int] = abs
+
+    def handler(order: Annotated[Order, AllVariables]) -> None:
+        """Never called."""
+
+    assert declare(handler).bind(make_job({"number": 1}))["order"] == Order(1)
 
 
 def test_pydantic_is_imported_when_a_handler_needs_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 import pickle
 import threading
@@ -20,6 +21,7 @@ from flowable.external_worker_client import (
     InvalidArgumentError,
     JobFailure,
     RetryLater,
+    Worker,
     WorkerResultBuilder,
 )
 from flowable.external_worker_client.handlers.context import Context
@@ -243,6 +245,73 @@ def test_middleware_of_the_other_kind_is_refused_when_declared(wrong: Any) -> No
     with pytest.raises(InvalidHandlerError, match="does not fit around it"):
         declare(lambda: None).within(middleware=[wrong])
     assert isinstance(Noting("x", []), BothKinds)
+
+
+class OneSided:
+    """Middleware for both kinds, of which one is wrong."""
+
+    def sync(self, call: Call) -> Executable:
+        """Take too little."""
+        raise AssertionError(call)
+
+    async def asynchronous(self, call: Call, call_next: AsyncCallNext) -> Executable:
+        """Pass on."""
+        return await call_next(call)
+
+
+def too_little(call: Call) -> Any:
+    """Take no `call_next`."""
+    raise AssertionError(call)
+
+
+def too_much(call: Call, call_next: CallNext, more: int) -> Any:
+    """Want something else."""
+    raise AssertionError(call, call_next, more)
+
+
+@pytest.mark.parametrize("wrong", [too_little, too_much, OneSided()], ids=["little", "much", "object"])
+def test_middleware_that_cannot_be_called_is_refused_when_declared(wrong: Any) -> None:
+    """Otherwise every job would fail."""
+    with pytest.raises(InvalidHandlerError, match=r"cannot be called with a call and what comes next; .*call_next\)"):
+        declare(lambda: None, middleware=[wrong])
+    with pytest.raises(InvalidArgumentError, match=r"^middleware=.*functions of a call and call_next"):
+        Worker().job("t", middleware=[wrong])
+    with pytest.raises(InvalidArgumentError, match=r"^middleware="):
+        Worker(middleware=[wrong])
+
+
+def test_middleware_with_defaults_or_stars_is_no_mistake() -> None:
+    """Whatever can be called with a call and what comes next."""
+
+    def stars(*both: Any) -> Any:
+        return both[1](both[0])
+
+    def defaults(call: Call, call_next: CallNext, more: int = 1) -> Any:
+        return call_next(call)
+
+    around: list[Any] = [stars, defaults, functools.partial(too_much_and_passes, more=1)]
+    assert told(declare(lambda: {"x": 1}, middleware=around).run(make_job()))
+
+
+def too_much_and_passes(call: Call, call_next: CallNext, more: int) -> Any:
+    """Pass on, with something else."""
+    return call_next(call)
+
+
+def test_what_middleware_returns_is_not_shown_where_values_are_not() -> None:
+    """It sees the arguments, and may return one by mistake."""
+
+    def leaks(call: Call, call_next: CallNext) -> Any:
+        return call.arguments["iban"]
+
+    def handler(iban: str) -> None:
+        raise AssertionError(iban)
+
+    cases: list[tuple[Any, bool]] = [(True, False), ({"iban"}, False), (False, True)]
+    for redact, shown in cases:
+        with pytest.raises(InvalidOutcomeError, match=r"leaks returned .*a str: it must") as caught:
+            declare(handler, middleware=[leaks], redact=redact).run(make_job({"iban": "SECRET"}))
+        assert ("SECRET" in str(caught.value)) is shown
 
 
 def test_a_handler_can_be_called_elsewhere() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypedDict
 
 import pytest
@@ -30,11 +33,12 @@ from flowable.external_worker_client import (
     WorkResult,
 )
 from flowable.external_worker_client.handlers import errors_table
+from flowable.external_worker_client.handlers.context import Context
 from flowable.external_worker_client.handlers.declared import declare
 from flowable.external_worker_client.handlers.invalid import InvalidOutcomeError, InvalidVariablesError
 from flowable.external_worker_client.testing import Outcome, make_job
 from flowable.external_worker_client.testing.outcomes import Recorder
-from flowable.external_worker_client.variables import Typed
+from flowable.external_worker_client.variables import Typed, release
 from flowable.external_worker_client.worker_result import NothingReturned
 
 Job = ExternalWorkerAcquireJobResponse
@@ -256,7 +260,9 @@ class SpecialError(ValueError):
         pytest.param(DeadLetter, DeadLetter("wrong"), id="class"),
         pytest.param(JobFailure, JobFailure("wrong"), id="the other class"),
         pytest.param(BpmnError("E1", a=1), BpmnError("E1", a=1), id="object"),
-        pytest.param(RetryLater("5m"), RetryLater(300), id="later"),
+        pytest.param(RetryLater("5m"), RetryLater(300, "wrong"), id="later"),
+        pytest.param(RetryLater("5m", "closed"), RetryLater(300, "closed"), id="later, and why"),
+        pytest.param(lambda error: RetryLater("5m"), RetryLater(300, "wrong"), id="function to later"),
         pytest.param(lambda error: BpmnError(str(error)), BpmnError("wrong"), id="function"),
         pytest.param(lambda error: OSError(f"as {error}"), OSError("as wrong"), id="function to another"),
         pytest.param(OSError, OSError("wrong"), id="type as function"),
@@ -420,3 +426,176 @@ def test_tables_are_nested_except_clauses(
     except Exception:  # noqa: BLE001 - whatever it is
         expected = None
     assert errors_table.find(error, tuple(tables)) is expected
+
+
+# ---------------------------------------------------------------- what the release of the engine cannot hold
+
+
+def on_release(name: str | None, job: Job) -> Context:
+    """Return a context whose client knows the release of its engine."""
+    engine = None if name is None else release(name)
+    return Context(job, client=SimpleNamespace(_restClient=SimpleNamespace(engine=engine)), logger="of.the.handler")
+
+
+def builds(job: Job, result: WorkerResultBuilder) -> WorkResult:
+    """Return a Decimal by the builder."""
+    return result.success().variables({"y": Decimal("1.5")})
+
+
+def terminates() -> None:
+    """Give a Decimal to a case."""
+    raise CmmnTerminate(y=Decimal("1.5"))
+
+
+@pytest.mark.parametrize(
+    ("handler", "how"),
+    [
+        pytest.param(lambda: {"y": Decimal("1.5")}, "returned", id="returned"),
+        pytest.param(builds, "returned", id="built"),
+        pytest.param(terminates, "raised CmmnTerminate with", id="raised"),
+    ],
+)
+@pytest.mark.parametrize("redact", [False, True])
+def test_what_the_release_cannot_hold_is_a_dead_letter(handler: Callable[..., Any], how: str, redact: bool) -> None:
+    """It names handler, variable, type and release; nothing is tried again."""
+    declared = declare(handler, redact=redact)
+    job = make_job()
+    with pytest.raises(InvalidOutcomeError) as caught:
+        declared.run(job, on_release("6.8", job))
+    said = str(caught.value)
+    assert said.startswith(f"{declared.name} {how} what cannot be sent: variables['y']=")
+    assert "Flowable 6.8 has: bigDecimal came with" in said
+    assert ("1.5" in said) is not redact
+    for holding in (on_release("7.2", job), on_release(None, job), Context(job), Context(job, client=object())):
+        assert type(declared.run(job, holding)).__name__ in {"WorkerResultSuccess", "WorkerResultCmmnTerminate"}
+
+
+def test_a_mapped_bpmn_error_that_the_release_cannot_hold_is_a_dead_letter() -> None:
+    """As one that the handler raises."""
+
+    async def handler() -> None:
+        raise LookupError
+
+    job = make_job()
+    declared = declare(handler, errors={LookupError: BpmnError("E", y=Decimal(1))})
+    with pytest.raises(InvalidOutcomeError, match="raised BpmnError with what cannot be sent"):
+        asyncio.run(declared.run_async(job, on_release("6.8", job)))
+    assert isinstance(asyncio.run(declared.run_async(job, on_release("7.2", job))), WorkerResultBpmnError)
+
+
+# ---------------------------------------------------------------- values that are not to be shown
+
+
+@pytest.mark.parametrize(
+    ("returned", "options", "shown"),
+    [
+        ({"iban_out": b"SECRET"}, {"redact": True}, False),
+        ({"iban": b"SECRET"}, {"redact": {"iban"}}, False),
+        ({"iban_out": b"SECRET"}, {"redact": {"iban_out"}}, False),
+        ({"iban_out": b"SECRET"}, {"redact": {"ibanOut"}}, False),
+        ({"iban": {"SECRET": b"SECRET"}}, {"redact": {"iban"}}, False),
+        (b"SECRET", {"redact": {"iban"}, "result": "iban"}, False),
+        ("SECRET", {"redact": True}, False),
+        ("SECRET", {"redact": {"iban"}}, False),
+        ({"other": b"SECRET"}, {"redact": {"iban"}}, True),
+        ({"other": b"SECRET"}, {"redact": False}, True),
+    ],
+)
+def test_what_is_not_to_be_shown_is_not_shown_of_outcomes(returned: Any, options: Any, shown: bool) -> None:
+    """Neither in the message nor in the trace, which is what the engine gets."""
+    with pytest.raises(InvalidOutcomeError) as caught:
+        declare(lambda: returned, result=options.pop("result", None)).within(**options).run(make_job())
+    assert ("SECRET" in str(caught.value)) is shown
+    trace = "".join(traceback.format_exception(caught.value))
+    assert ("SECRET" in trace) is shown
+    assert "bytes" in trace or "a str" in trace or not shown
+
+
+# ---------------------------------------------------------------- what is heard of an exception that means another
+
+
+class MuteError(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        """Refuse."""
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "action",
+    [BpmnError("bad"), RetryLater("1h"), lambda error: BpmnError("bad")],
+    ids=["error", "later", "function"],
+)
+def test_problems_with_variables_are_logged_whatever_they_mean(
+    caplog: pytest.LogCaptureFixture, action: errors_table.ErrorAction
+) -> None:
+    """All of them, once, by the logger of the handler's module."""
+
+    def handler(customer: str, pieces: int) -> None:
+        raise AssertionError(customer, pieces)
+
+    job = make_job({"pieces": "two"})
+    with pytest.raises((BpmnError, RetryLater)) as caught:
+        declare(handler, on_invalid=action).call(job, on_release(None, job))
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("of.the.handler", "WARNING")
+    assert record.job_id == job.id  # type: ignore[attr-defined]
+    for part in (job.id, type(caught.value).__name__, "- customer: ", "- pieces: "):
+        assert part in record.getMessage()
+    if isinstance(caught.value, RetryLater):
+        assert "- pieces: " in str(caught.value.message)
+
+
+@pytest.mark.parametrize("action", [BpmnError("E"), RetryLater("5m"), lambda error: CmmnTerminate()])
+def test_an_exception_that_means_another_is_logged(caplog: pytest.LogCaptureFixture, action: Any) -> None:
+    """With its trace: it may be a mistake of the program."""
+    caplog.set_level(logging.INFO)
+
+    def handler() -> None:
+        {"Ada": 1}["Bob"]
+
+    job = make_job()
+    with pytest.raises(HandlerError):
+        declare(handler, errors={LookupError: action}).call(job, on_release(None, job))
+    [record] = caplog.records
+    assert (record.name, record.levelname) == ("of.the.handler", "INFO")
+    assert job.id in record.getMessage()
+    assert "KeyError" in record.getMessage()
+    assert "'Bob'" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], KeyError)
+
+
+@pytest.mark.parametrize("action", [DeadLetter, JobFailure, RetryPolicy(), OSError, lambda error: None])
+def test_what_is_told_in_any_case_is_not_logged_twice(caplog: pytest.LogCaptureFixture, action: Any) -> None:
+    """A failure is logged with the text of its exception."""
+    caplog.set_level(logging.INFO)
+    assert str(meant(SpecialError("wrong"), errors={ValueError: action})) == "wrong"
+    assert caplog.records == []
+
+
+def test_a_log_that_raises_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job ends as the table says."""
+
+    def full(record: logging.LogRecord) -> bool:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(logging.getLogger(__name__), "filters", [full])
+    monkeypatch.setattr(logging.getLogger(__name__), "level", logging.INFO)
+    assert isinstance(meant(SpecialError("wrong"), errors={ValueError: BpmnError("E")}), BpmnError)
+
+
+@pytest.mark.parametrize("action", [DeadLetter, RetryLater("5m")])
+def test_an_exception_without_a_text_is_named(action: Any) -> None:
+    """Also if asking for it raises."""
+    assert getattr(meant(MuteError(), errors={MuteError: action}), "message", None) == "MuteError"
+
+
+def test_an_object_in_a_table_keeps_no_reason() -> None:
+    """It is one for all jobs."""
+    later = RetryLater("5m")
+    for text in ("one", "two"):
+        got = meant(SpecialError(text), errors={ValueError: later})
+        assert (getattr(got, "message", None), getattr(got, "delay", None)) == (text, 300)
+    assert (later.message, str(later)) == (None, "retry after 300 s")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 import pytest
 from tests.worker import targets
@@ -23,7 +25,9 @@ from flowable.external_worker_client import (
     InvalidArgumentError,
     InvalidHandlerError,
     JobFailure,
+    RetryLater,
     RetryPolicy,
+    Shared,
     Worker,
 )
 from flowable.external_worker_client.running import Running
@@ -112,6 +116,52 @@ def test_an_option_that_is_none_overrides_that_of_the_worker(clean_environment: 
     bare, full = Running(worker._entries(), None, None)._plans()
     assert (bare.timeout, bare.options.question.scope_type, bare.options.tenants) == (None, None, None)
     assert (full.timeout, full.options.question.scope_type, full.options.tenants) == (1.0, "bpmn", frozenset({"a"}))
+
+
+@pytest.mark.parametrize(
+    ("worker", "handler", "environment", "timeout", "lock"),
+    [
+        pytest.param({}, {"timeout": "5m"}, {}, "PT300S", "PT1M", id="the usual lock"),
+        pytest.param({"lock": "5m"}, {"timeout": 301}, {}, "PT301S", "PT300S", id="of the worker"),
+        pytest.param({"timeout": "2m"}, {"lock": "PT1M30S"}, {}, "PT120S", "PT1M30S", id="of the handler"),
+        pytest.param({}, {}, {"WORKER_LOCK": "10s", "WORKER_TIMEOUT": "11s"}, "PT11S", "PT10S", id="environment"),
+    ],
+)
+def test_a_time_out_longer_than_the_lock_is_refused_before_anything_is_opened(
+    clean_environment: Callable[..., None],
+    worker: dict[str, Any],
+    handler: dict[str, Any],
+    environment: dict[str, str],
+    timeout: str,
+    lock: str,
+) -> None:
+    """When it was over, another worker would have the job; the message names the topic and both."""
+    clean_environment(**environment)
+    opened: list[str] = []
+
+    @contextmanager
+    def lifespan() -> Iterator[None]:
+        opened.append("opened")
+        yield
+
+    made = Worker(lifespan=lifespan, **worker)
+    made.job("sendInvoice", **handler)(targets.double)
+    with pytest.raises(InvalidArgumentError) as refused, made.running():
+        pass
+    assert str(refused.value) == (
+        f"timeout of topic 'sendInvoice'='{timeout}' is not accepted: it must be no longer than the lock, which is "
+        f"{lock}: give a longer lock, or a shorter timeout"
+    )
+    assert opened == []
+
+
+def test_a_time_out_as_long_as_the_lock_is_accepted(clean_environment: Callable[..., None]) -> None:
+    """However both are written."""
+    clean_environment()
+    worker = Worker(lock="PT1M")
+    worker.job("t", timeout=60)(targets.double)
+    [plan] = Running(worker._entries(), None, None)._plans()
+    assert plan.timeout == 60.0
 
 
 @pytest.mark.parametrize("variable", ["LOCK", "POLL", "TIMEOUT", "CONCURRENCY", "NUMBER_OF_TASKS"])
@@ -222,6 +272,10 @@ def with_context(context: Context) -> None:
     """Want a context."""
 
 
+def with_shared(pool: Annotated[object, Shared]) -> None:
+    """Want what is shared."""
+
+
 @pytest.mark.parametrize("elsewhere", ["processes", "executor"])
 def test_what_cannot_run_in_another_process_is_refused_when_it_is_declared(elsewhere: str) -> None:
     """Coroutines, functions that want a context, and functions that no other process can import."""
@@ -232,6 +286,8 @@ def test_what_cannot_run_in_another_process_is_refused_when_it_is_declared(elsew
             job(coroutine)
         with pytest.raises(InvalidArgumentError, match=rf"{elsewhere}=.*Context"):
             job(with_context)
+        with pytest.raises(InvalidArgumentError, match=rf"{elsewhere}=.*Shared.*with_shared .*has 'pool'"):
+            job(with_shared)
         with pytest.raises(InvalidArgumentError, match=rf"{elsewhere}=.*can import.*lambda"):
             job(lambda x: None)
         job(targets.double)
@@ -241,6 +297,7 @@ def test_threads_of_an_executor_may_have_a_context() -> None:
     """It does not leave its process there."""
     with ThreadPoolExecutor(1) as executor:
         Worker().job("t", executor=executor)(with_context)
+        Worker().job("t", executor=executor)(with_shared)
 
 
 # ---------------------------------------------------------------- two for one topic
@@ -403,6 +460,15 @@ def test_a_worker_without_handlers_does_not_run(place: Place) -> None:
         Worker().running(place.client)
 
 
+@pytest.mark.parametrize("client", [5, "http://localhost", object()])
+def test_what_is_no_client_is_refused_at_once(client: Any) -> None:
+    """As in the constructor."""
+    worker = Worker()
+    worker.job("t")(targets.double)
+    with pytest.raises(InvalidArgumentError, match=r"^client=.*an ExternalWorkerClient or None"):
+        worker.running(client)
+
+
 def test_the_policy_of_the_client_stays_when_a_table_has_one(place: Place) -> None:
     """A retry policy for one exception says nothing about the others."""
     client = place.another_client(retry=RetryPolicy(attempts=1))
@@ -432,3 +498,57 @@ def test_a_failure_by_a_table(place: Place) -> None:
     with worker.running(place.client):
         [sent] = place.settled("t")
     assert sent.message == "no such customer"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_the_release_cannot_hold_is_a_dead_letter_at_once(place: Place, kind: str) -> None:
+    """The work is done once; the message says what is wrong."""
+    calls: list[int] = []
+    worker = Worker()
+
+    def plain() -> dict[str, Decimal]:
+        calls.append(1)
+        return {"total": Decimal("1.5")}
+
+    async def coroutine() -> dict[str, Decimal]:
+        return plain()
+
+    worker.job("t")(plain if kind == "sync" else coroutine)
+    place.start("t")
+    with worker.running(place.another_client(engine="6.8", retry=RetryPolicy(first_pause="0s"))):
+        [sent] = place.settled("t")
+    assert (sent.operation, sent.retries, calls) == ("fail", 0, [1])
+    for part in (plain.__name__ if kind == "sync" else "coroutine", "total", "bigDecimal", "Flowable 6.8"):
+        assert part in str(sent.message)
+    assert len(place.engine.dead_letters()) == 1
+
+
+def test_what_an_exception_meant_is_heard_of(place: Place) -> None:
+    """In the log, with the job; and in the engine, where the job is put off."""
+    worker = Worker(on_invalid=BpmnError("bad"), errors={ConnectionError: RetryLater("5m")})
+
+    @worker.job("t")
+    def handler(x: int) -> None:
+        raise ConnectionError("the bank is closed")
+
+    place.start("t", x="text")
+    place.start("t", x=1)
+    with worker.running(place.client):
+        sent = {request.operation: request for request in place.settled("t", 2)}
+    assert sent["bpmn_error"].error_code == "bad"
+    assert sent["fail"].message == "Retry later: the bank is closed"
+    [invalid] = [line for line in place.logged() if "invalid variables" in line]
+    assert sent["bpmn_error"].job_id in invalid
+    assert "- x: expected int" in invalid
+    [mapped] = [line for line in place.logged(logging.INFO) if "the handler raised" in line]
+    assert f"job {sent['fail'].job_id}: the handler raised ConnectionError" in mapped
+
+
+def test_run_handler_copes_with_an_exception_without_a_text() -> None:
+    """As a worker does."""
+
+    def handler() -> None:
+        raise targets.MuteError
+
+    outcome = run_handler(handler)
+    assert (outcome.kind, outcome.message) == ("failure", "MuteError")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -19,9 +20,10 @@ from tests.support.waiting import until
 from tests.worker import targets
 from tests.worker.conftest import PATIENCE, Place
 
-from flowable.external_worker_client import BpmnError, ProcessDiedError, RetryLater, RetryPolicy, Worker
+from flowable.external_worker_client import BpmnError, Call, CallNext, ProcessDiedError, RetryLater, RetryPolicy, Worker
 from flowable.external_worker_client.runtime.processes import NotPicklableError, ProcessPool, ProcessTimeoutError
 from flowable.external_worker_client.testing import EmbeddedEngine, EmbeddedServer, Process, Task
+from flowable.external_worker_client.worker_result import Executable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,10 +94,11 @@ def test_an_exception_that_cannot_be_sent_is_told_by_its_text(
 
 def test_what_cannot_be_pickled_says_which_way_it_went(pool: ProcessPool[object, object]) -> None:
     """There, or back."""
-    with pytest.raises(NotPicklableError, match="what the handler is called with cannot be sent"):
+    with pytest.raises(NotPicklableError, match="what the handler is called with cannot be sent") as there:
         pool.call(threading.Lock())
-    with pytest.raises(NotPicklableError, match="what the handler returned, a dict, cannot be sent back"):
+    with pytest.raises(NotPicklableError, match="what the handler returned, a dict, cannot be sent back") as back:
         pool.call("lock")
+    assert (there.value.returned, back.value.returned) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +224,36 @@ def test_a_crash_fails_its_job_and_no_other(place: Place) -> None:
     assert "SIGKILL" in str(failed.message)
     assert failed.retry_timeout is not None
     assert "ProcessDiedError" in str(failed.details)
+    assert "EOFError" not in str(failed.details)
+
+
+@pytest.mark.parametrize("redact", [False, True])
+def test_what_cannot_come_back_from_a_process_is_a_dead_letter(place: Place, redact: bool) -> None:
+    """The work is done: doing it again would end the same."""
+    worker = Worker(errors={TypeError: BpmnError("never")}, redact=redact)
+    worker.job("t", processes=1)(targets.behave)
+    place.start(how="lock")
+    with worker.running(place.client):
+        [failed] = place.settled()
+    assert (failed.operation, failed.retries) == ("fail", 0)
+    assert str(failed.message).startswith("tests.worker.targets.behave returned what cannot be sent back from its proc")
+    for said in (failed.message, failed.details):
+        assert ("cannot pickle" in str(said)) is not redact
+
+
+def test_what_cannot_go_to_a_process_is_a_failure(place: Place) -> None:
+    """Nothing was done yet."""
+
+    def unsendable(call: Call, call_next: CallNext) -> Executable:
+        return call_next(dataclasses.replace(call, arguments={"how": threading.Lock()}))
+
+    worker = Worker()
+    worker.job("t", processes=1, middleware=[unsendable])(targets.behave)
+    place.start(how="fine")
+    with worker.running(place.client):
+        [failed] = place.settled()
+    assert failed.retries != 0
+    assert "what the handler is called with" in str(failed.message)
 
 
 def test_a_failure_has_the_trace_of_there(place: Place) -> None:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +26,7 @@ from flowable.external_worker_client import (
     ClientClosedError,
     Context,
     InvalidArgumentError,
+    InvalidHandlerError,
     Shared,
     Worker,
 )
@@ -151,6 +152,66 @@ def test_what_a_lifespan_yields_is_shared(place: Place) -> None:
     with worker.running(place.client):
         [ended] = place.ended(place.start())
     assert ended.variables == {"same": True, "pool": 5, "list": [1]}
+
+
+@pytest.mark.parametrize("item", [Shared, Shared("pool")])
+@pytest.mark.parametrize("how", ["run", "running"])
+def test_what_is_shared_needs_a_lifespan(place: Place, item: Any, how: str) -> None:
+    """Of the worker, or of one that it belongs to: refused before anything is opened."""
+
+    def handler(pool: Annotated[int, item]) -> dict[str, object]:
+        return {"pool": pool}
+
+    inner = Worker(place.client)
+    inner.job("t")(handler)
+    with pytest.raises(InvalidHandlerError, match=r"handler .*'pool' is Shared, and no worker .* has a lifespan; .*="):
+        inner.run() if how == "run" else inner.running()
+    outer = Worker(lifespan=lambda: nullcontext({"pool": 5} if isinstance(item, Shared) else 5))
+    outer.include(inner)
+    with outer.running(place.another_client()):
+        [ended] = place.ended(place.start())
+    assert ended.variables == {"pool": 5}
+
+
+@pytest.mark.parametrize(
+    ("yielded", "said"),
+    [
+        (None, "a NoneType"),
+        (5, "a int"),
+        ({}, "a dict with nothing in it"),
+        ({"pol": "s3cret"}, "a dict with 'pol'"),
+    ],
+)
+@pytest.mark.parametrize("block", ["with", "async with"])
+def test_an_item_that_is_not_shared_is_an_error_before_a_job_is_acquired(
+    place: Place, yielded: object, said: str, block: str
+) -> None:
+    """The lifespan is closed again, and no retry is spent."""
+    happened: list[str] = []
+
+    @contextmanager
+    def lifespan() -> Iterator[object]:
+        yield yielded
+        happened.append("closed")
+
+    worker = Worker(lifespan=lifespan)
+    worker.job("other")(targets.double)
+
+    @worker.job("t")
+    def handler(pool: Annotated[int, Shared("pool")]) -> None:
+        raise AssertionError(pool)
+
+    async def asynchronously() -> None:
+        async with worker.running(place.client):
+            raise AssertionError
+
+    place.start()
+    with pytest.raises(InvalidHandlerError) as refused:
+        worker.running(place.client).__enter__() if block == "with" else asyncio.run(asynchronously())
+    assert f"its parameter 'pool' is Shared('pool'), and the lifespan yielded {said}; accepted" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
+    assert happened == ["closed"]
+    assert place.engine.sent("any") == []
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -100,6 +100,14 @@ def test_what_is_wrong_is_said_by_the_name_of_the_variable(
     assert "s3cret" not in "".join(map(repr, chain)) + str(refused.value)
 
 
+def test_an_address_without_a_scheme_is_refused_in_one_sentence(clean_environment: Callable[..., None]) -> None:
+    """It says what was found, and what is accepted."""
+    clean_environment(URL="localhost:8090")
+    said = r"^FLOWABLE_URL is 'localhost:8090', which is not accepted: it must be a URL"
+    with pytest.raises(SettingsError, match=said):
+        client_from_environment()
+
+
 def test_empty_counts_as_not_set() -> None:
     """As compose files and CI leave variables behind."""
     empty = dict.fromkeys(("USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE"), "")

@@ -15,12 +15,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError
 from flowable.external_worker_client.variables import write
+
+if TYPE_CHECKING:
+
+    class NeedsArguments(type):
+        """Of exceptions whose class alone does not say enough.
+
+        To type checkers, such a class is no `errors_table.Translation`. At run time, this is `type`.
+        """
+
+        __sizeof__: None  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+else:
+    NeedsArguments = type
 
 
 class HandlerError(ExternalWorkerError):
@@ -35,7 +48,7 @@ class HandlerError(ExternalWorkerError):
         return _rebuild, (type(self), self.args), vars(self)
 
 
-class BpmnError(HandlerError):
+class BpmnError(HandlerError, metaclass=NeedsArguments):
     """The job ends in a way that the process knows: it goes on at the boundary event that catches the error.
 
     Only for jobs of a process. If nothing in the model catches the code, the engine leaves a dead letter, of which the
@@ -119,7 +132,7 @@ class JobFailure(HandlerError):  # noqa: N818 - a decision
         super().__init__(message)
 
 
-class RetryLater(HandlerError):  # noqa: N818 - a decision
+class RetryLater(HandlerError, metaclass=NeedsArguments):  # noqa: N818 - a decision
     """The job cannot be done yet: it is offered again after a delay, and keeps all its retries.
 
     There is no end to this but the handler's: count in the process or look at `job.create_time` if there has to be one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, cast
 
@@ -11,6 +11,7 @@ from flowable.external_worker_client import arguments, durations, settings
 from flowable.external_worker_client.durations import Duration, DurationLike
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.handlers.declared import Declared
+from flowable.external_worker_client.handlers.signatures import Texts
 from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.runtime.acquiring import Question
 from flowable.external_worker_client.runtime.subscription import Options
@@ -53,8 +54,8 @@ class JobOptions(TypedDict, total=False):
     timeout: DurationLike | None
     """How long a handler may run, itself and not its middleware. It cancels a coroutine and ends a process; a function
     in a thread, or on an executor, cannot be ended: that is logged, and for an executor the job is failed all the same.
-    As long as it takes."""
-    tenants: Collection[str] | None
+    No longer than `lock`. As long as it takes."""
+    tenants: Texts | None
     """Tenants whose jobs are worked on, `""` for jobs without one. Jobs of others are given back for a minute. All."""
 
 
@@ -122,6 +123,7 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
         processes: How many processes it runs in. `None`: none.
 
     Raises:
+        InvalidArgumentError: The time-out is longer than the lock.
         SettingsError: What the environment says is not what is accepted.
     """
     environment = os.environ
@@ -136,6 +138,10 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
     lock = _duration(options, "lock", durations.lock_duration) or durations.lock_duration(_LOCK)
     poll = _duration(options, "poll", durations.retry_timeout)
     timeout = _duration(options, "timeout", durations.lock_duration)
+    if timeout is not None and timeout.seconds > lock.seconds:
+        # When it was over, another worker would have the job already.
+        accepted = f"no longer than the lock, which is {lock.text}: give a longer lock, or a shorter timeout"
+        raise InvalidArgumentError(f"timeout of topic {topic!r}", timeout.text, accepted)
     tenants = options.get("tenants")
     return Plan(
         Options(

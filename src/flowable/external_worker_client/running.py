@@ -24,7 +24,7 @@ from flowable.external_worker_client.client import (
     wait_until_stopped,
 )
 from flowable.external_worker_client.durations import DurationLike
-from flowable.external_worker_client.errors import InvalidArgumentError
+from flowable.external_worker_client.errors import InvalidArgumentError, shorten
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import ready
 from flowable.external_worker_client.handlers.context import Context, StopSignal
@@ -34,7 +34,7 @@ from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.runtime import failure, signals
 from flowable.external_worker_client.runtime.client_runtime import Handling
 from flowable.external_worker_client.runtime.loop import Loop, on_a_thread
-from flowable.external_worker_client.runtime.processes import ProcessPool
+from flowable.external_worker_client.runtime.processes import NotPicklableError, ProcessPool
 from flowable.external_worker_client.runtime.signals import Caught
 from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.worker_result import Executable
@@ -201,8 +201,14 @@ class Running:
     ) -> None:
         self.subscriptions = {}
         self._client = client
-        for entry, plan in zip(self._entries, plans, strict=True):
-            shared = next((value for key, value in yielded if entry.lifespans and key == entry.lifespans[-1]), None)
+        shares = [
+            next((value for key, value in yielded if entry.lifespans and key == entry.lifespans[-1]), None)
+            for entry in self._entries
+        ]
+        # All of them, before the first job is acquired.
+        for entry, shared in zip(self._entries, shares, strict=True):
+            _check_shared(entry.declared, shared)
+        for entry, plan, shared in zip(self._entries, plans, shares, strict=True):
             calls = _Calls(entry, plan, client, shared, loop, pools.get(entry.topic))
             policy = calls.policy
             self.subscriptions[entry.topic] = start_work(client, plan.options, policy, calls.handling)
@@ -245,8 +251,8 @@ def client_from_environment(environment: Mapping[str, str] | None = None) -> Ext
         variable = _VARIABLES.get(error.parameter)
         if variable is None:
             raise
-        message = str(error).removeprefix(f"{error.parameter}=")
-        raise settings.SettingsError(variable, f"is {message}") from None
+        message = f"is {shorten(error.value)}, which is not accepted: it must be {error.accepted}"
+        raise settings.SettingsError(variable, message) from None
 
 
 _VARIABLES = {
@@ -265,6 +271,25 @@ def _opened(lifespan: Lifespan) -> AbstractContextManager[Any] | AbstractAsyncCo
         opened.close()
     accepted = "a function that returns a context manager: decorate it with contextlib.(async)contextmanager"
     raise InvalidArgumentError("lifespan", lifespan, accepted)
+
+
+def _check_shared(declared: Declared, shared: object) -> None:
+    """Refuse a handler that wants an item of what is shared which is not there: each of its jobs would fail.
+
+    Raises:
+        InvalidHandlerError: It is not there.
+    """
+    for parameter, item in declared.shared.items():
+        if item is None:
+            continue
+        try:
+            cast("Mapping[str, object]", shared)[item]
+        except Exception as error:
+            found = f"a {type(shared).__name__}"
+            if isinstance(shared, Mapping):
+                found += f" with {', '.join(map(shorten, cast('Mapping[object, object]', shared))) or 'nothing in it'}"
+            what = f"its parameter {parameter!r} is Shared({item!r}), and the lifespan yielded {found}"
+            raise declared.refuse(what, f"a lifespan that yields a mapping with {item!r}") from error
 
 
 class _Calls:
@@ -312,7 +337,7 @@ class _Calls:
             return Handling(_not_here, lambda job, done: self._loop.submit(run, job, done))
         invoke = None
         if self._pool is not None:
-            invoke = functools.partial(_in_a_process, self._pool, self._timeout)
+            invoke = functools.partial(_in_a_process, declared, self._pool, self._timeout)
         elif self._entry.executor is not None:
             invoke = functools.partial(_on_an_executor, self._entry, self._entry.executor, self._timeout)
         return Handling(lambda job: declared.run(job, self._context(job, stop, stop), invoke=invoke))
@@ -349,9 +374,19 @@ def _call(call: tuple[Callable[..., object], dict[str, object]]) -> object:
 
 
 def _in_a_process(
-    pool: ProcessPool[Any, Any], timeout: float | None, function: Callable[..., object], given: dict[str, object]
+    declared: Declared,
+    pool: ProcessPool[Any, Any],
+    timeout: float | None,
+    function: Callable[..., object],
+    given: dict[str, object],
 ) -> object:
-    return pool.call((function, given), timeout)
+    try:
+        return pool.call((function, given), timeout)
+    except NotPicklableError as error:
+        if not error.returned:
+            raise
+        # The work is done, and doing it again would end the same.
+        raise declared.refuse_outcome("returned what cannot be sent back from its process", error)  # noqa: B904 - it is
 
 
 class OneCall:

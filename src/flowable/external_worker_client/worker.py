@@ -20,16 +20,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
 from types import FunctionType
-from typing import Any, Protocol, TypeAlias, TypeVar, Unpack, cast, get_args, overload
-from uuid import UUID
+from typing import Any, Unpack, cast, get_args, overload
 
 from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.client import ExternalWorkerClient
@@ -38,41 +34,23 @@ from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.handlers import errors_table, middleware
 from flowable.external_worker_client.handlers.declared import DECLARED, Declared, declare
 from flowable.external_worker_client.handlers.signatures import (
+    AsyncDecorator,
+    AsyncMiddleware,
+    AsyncResultDecorator,
+    BothKinds,
     Decorator,
     ErrorAction,
     ErrorTable,
-    Handler,
     Middleware,
     Names,
+    PlainDecorator,
+    PlainResultDecorator,
     ResultDecorator,
-    Returned,
+    SyncMiddleware,
+    Texts,
 )
 from flowable.external_worker_client.job_options import JobOptions, checked
 from flowable.external_worker_client.running import Entry, Lifespan, Running, client_from_environment
-from flowable.external_worker_client.variables import Typed
-
-#: What a plain function may return under `result="name"`. A coroutine is nothing of this.
-_Value: TypeAlias = (
-    Returned | str | int | float | Decimal | date | time | timedelta | UUID | Enum | Typed | list[Any] | tuple[Any, ...]
-)
-_PlainT = TypeVar("_PlainT", bound=Handler)
-_PlainResultT = TypeVar("_PlainResultT", bound=Callable[..., _Value])
-
-
-class PlainDecorator(Protocol):
-    """Declares a handler that is no coroutine function, and returns it as it was."""
-
-    def __call__(self, function: _PlainT, /) -> _PlainT:
-        """Declare it."""
-        ...
-
-
-class PlainResultDecorator(Protocol):
-    """The same, for a handler whose value goes into one variable."""
-
-    def __call__(self, function: _PlainResultT, /) -> _PlainResultT:
-        """Declare it."""
-        ...
 
 
 class Worker:
@@ -101,7 +79,7 @@ class Worker:
         lifespan: Lifespan | None = None,
         names: Names = "camel",
         on_invalid: ErrorAction | None = None,
-        redact: bool | Collection[str] | None = None,
+        redact: bool | Texts | None = None,
         middleware: Sequence[Middleware] = (),
         errors: ErrorTable | None = None,
         **options: Unpack[JobOptions],
@@ -126,6 +104,8 @@ class Worker:
 
     # ------------------------------------------------------------ declaring
 
+    # Middleware that fits around one kind of handlers only makes a decorator for that kind.
+
     @overload
     def job(
         self,
@@ -133,11 +113,37 @@ class Worker:
         *,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> Decorator: ...
+
+    @overload
+    def job(  # type: ignore[overload-overlap]  # what is of both kinds is taken by the one before
+        self,
+        topic: str,
+        *,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds],
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> PlainDecorator: ...
+
+    @overload
+    def job(
+        self,
+        topic: str,
+        *,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[AsyncMiddleware | BothKinds],
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> AsyncDecorator: ...
 
     @overload
     def job(
@@ -147,11 +153,39 @@ class Worker:
         result: str,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> ResultDecorator: ...
+
+    @overload
+    def job(  # type: ignore[overload-overlap]  # what is of both kinds is taken by the one before
+        self,
+        topic: str,
+        *,
+        result: str,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds],
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> PlainResultDecorator: ...
+
+    @overload
+    def job(
+        self,
+        topic: str,
+        *,
+        result: str,
+        names: Names | None = ...,
+        on_invalid: ErrorAction | None = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[AsyncMiddleware | BothKinds],
+        errors: ErrorTable | None = ...,
+        **options: Unpack[JobOptions],
+    ) -> AsyncResultDecorator: ...
 
     @overload
     def job(
@@ -161,8 +195,8 @@ class Worker:
         processes: int,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> PlainDecorator: ...
@@ -176,8 +210,8 @@ class Worker:
         result: str,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> PlainResultDecorator: ...
@@ -190,8 +224,8 @@ class Worker:
         executor: Executor,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> PlainDecorator: ...
@@ -205,8 +239,8 @@ class Worker:
         result: str,
         names: Names | None = ...,
         on_invalid: ErrorAction | None = ...,
-        redact: bool | Collection[str] | None = ...,
-        middleware: Sequence[Middleware] = ...,
+        redact: bool | Texts | None = ...,
+        middleware: Sequence[SyncMiddleware | BothKinds] = ...,
         errors: ErrorTable | None = ...,
         **options: Unpack[JobOptions],
     ) -> PlainResultDecorator: ...
@@ -220,7 +254,7 @@ class Worker:
         result: str | None = None,
         names: Names | None = None,
         on_invalid: ErrorAction | None = None,
-        redact: bool | Collection[str] | None = None,
+        redact: bool | Texts | None = None,
         middleware: Sequence[Middleware] = (),
         errors: ErrorTable | None = None,
         **options: Unpack[JobOptions],
@@ -366,6 +400,7 @@ class Worker:
 
         Raises:
             InvalidArgumentError: The grace is no duration; the worker has no handlers; an option cannot be used.
+            InvalidHandlerError: A handler has a `Shared` parameter for what no lifespan yields.
             SettingsError: The client is to be made from the environment, which lacks something.
             RuntimeError: It was not called on the main thread.
         """
@@ -395,8 +430,12 @@ class Worker:
             grace: How long the end of the block waits for running handlers. `None`: as long as their locks.
 
         Raises:
-            InvalidArgumentError: The worker has no handlers, or the grace is no duration.
+            InvalidArgumentError: The worker has no handlers, the client is none, or the grace is no duration.
+            InvalidHandlerError: A handler has a `Shared` parameter, and no worker that it belongs to has a lifespan.
+                Inside of `with`: what the lifespan yielded lacks the item.
         """
+        if client is not None and not isinstance(client, ExternalWorkerClient):
+            raise InvalidArgumentError("client", client, "an ExternalWorkerClient or None")
         return Running(self._to_run(), self._client if client is None else client, grace)
 
     def _to_run(self) -> list[Entry]:
@@ -409,6 +448,11 @@ class Worker:
         entries = self._entries()
         if not entries:
             raise InvalidArgumentError("worker", self, "a worker with handlers: declare some with @worker.job")
+        for entry in entries:
+            if entry.declared.shared and not entry.lifespans:
+                parameter = next(iter(entry.declared.shared))
+                what = f"its parameter {parameter!r} is Shared, and no worker that it belongs to has a lifespan"
+                raise entry.declared.refuse(what, "Worker(lifespan=…), a function that opens what is shared")
         return entries
 
 
@@ -428,8 +472,15 @@ def _refuse_elsewhere(declared: Declared, processes: int | None, executor: Execu
         raise InvalidArgumentError(parameter, value, f"given for a plain function only; {named} is async")
     in_processes = processes is not None or isinstance(executor, ProcessPoolExecutor)
     # A cluster of Dask is no pool of this module's; nothing else tells that what it runs leaves the process.
-    if declared.wants_context and (in_processes or type(executor).__module__.startswith("distributed.")):
+    leaves = in_processes or type(executor).__module__.startswith("distributed.")
+    if leaves and declared.wants_context:
         accepted = f"given for a function without a Context, which does not leave its process; {named} has one"
+        raise InvalidArgumentError(parameter, value, accepted)
+    if leaves and declared.shared:
+        accepted = (
+            f"given for a function without Shared parameters: what a lifespan yields does not leave its process; "
+            f"{named} has {next(iter(declared.shared))!r}"
+        )
         raise InvalidArgumentError(parameter, value, accepted)
     if not in_processes:
         return
@@ -445,7 +496,9 @@ def _middleware(value: object) -> tuple[Middleware, ...]:
         raise InvalidArgumentError("middleware", value, accepted)
     given = tuple(cast("Iterable[Middleware]", value))
     for each in given:
-        if middleware.fitting(each, is_async=False) is None and middleware.fitting(each, is_async=True) is None:
+        fitting = [middleware.fitting(each, is_async=is_async) for is_async in (False, True)]
+        found = [function for function in fitting if function is not None]
+        if not found or not all(map(middleware.takes_a_call, found)):
             raise InvalidArgumentError("middleware", each, accepted)
     return given
 

@@ -8,7 +8,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from enum import Enum
 from typing import Any, Final, cast
@@ -42,6 +42,82 @@ def without_none(annotation: Any) -> Any:  # noqa: ANN401 - a type
     return members[0] if len(members) == 1 else annotation
 
 
+def is_union(annotation: Any) -> bool:  # noqa: ANN401 - a type
+    """Tell whether an annotation, without its metadata, is a union."""
+    return typing.get_origin(_bare(annotation)) in _UNIONS
+
+
+def has_fields(annotation: Any) -> bool:  # noqa: ANN401 - a type
+    """Tell whether values of a type are made of names and values: models, dataclasses, TypedDicts and dicts."""
+    annotation = _bare(annotation)
+    kind = typing.get_origin(annotation) or annotation
+    if getattr(kind, "__pydantic_root_model__", False):
+        return False
+    record = dataclasses.is_dataclass(kind) or _is_typed_dict(kind) or _fields_of_model(kind) is not None
+    return kind in {dict, Mapping} or record
+
+
+def inside(annotation: Any) -> Iterator[object]:  # noqa: ANN401 - a type
+    """Yield everything that an annotation consists of: itself, its members, its metadata, the fields of objects."""
+    known: list[object] = []
+    left: list[Any] = [annotation]
+    while left:
+        each = left.pop()
+        yield each
+        if not any(each is other for other in known):
+            known.append(each)
+            left.extend(_members(each))
+
+
+def _members(annotation: Any) -> list[Any]:  # noqa: ANN401 - a type
+    # The parameters of a Callable are a list.
+    if isinstance(annotation, list):
+        return cast("list[Any]", annotation)
+    members = list(typing.get_args(annotation))
+    kind = typing.get_origin(annotation) or annotation
+    if kind is typing.Annotated:
+        members += annotation.__metadata__
+    elif type(annotation).__name__ == "TypeAliasType":
+        members.append(annotation.__value__)
+    elif isinstance(kind, type) and has_fields(kind) and kind not in {dict, Mapping}:
+        members += _hints(cast("type[object]", kind))
+    return members
+
+
+def _fields_of_model(kind: Any) -> dict[str, Any] | None:  # noqa: ANN401 - a type
+    """Return the fields of a model of pydantic, which is not imported for this. `None`: it is none."""
+    if not isinstance(kind, type) or dataclasses.is_dataclass(cast("type[object]", kind)):
+        return None
+    # Releases before 2.10 have the latter only.
+    fields = getattr(cast("Any", kind), "__pydantic_fields__", None)
+    if fields is None and hasattr(cast("Any", kind), "__pydantic_validator__"):
+        fields = getattr(cast("Any", kind), "model_fields", None)
+    return fields
+
+
+def _is_typed_dict(kind: Any) -> bool:  # noqa: ANN401 - a type
+    """Tell whether a type is a TypedDict, of typing or of typing_extensions."""
+    return isinstance(kind, type) and issubclass(kind, dict) and hasattr(cast("object", kind), "__required_keys__")
+
+
+def _hints(kind: type) -> list[Any]:
+    try:
+        hints = typing.get_type_hints(kind, include_extras=True)
+    except Exception:  # noqa: BLE001 - what cannot be resolved, pydantic says better
+        return []
+    return list(hints.values())
+
+
+def _bare(annotation: Any) -> Any:  # noqa: ANN401 - a type
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        else:
+            return annotation
+
+
 def only_from_json(annotation: Any) -> bool:  # noqa: ANN401 - a type
     """Tell whether a value out of a JSON can only be of this type by being converted, `None` and `[]` aside."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
@@ -58,8 +134,8 @@ def only_from_json(annotation: Any) -> bool:  # noqa: ANN401 - a type
     return isinstance(kind, type) and (
         issubclass(cast("type[object]", kind), _ONLY_FROM_JSON)
         or dataclasses.is_dataclass(cast("type[object]", kind))
-        or typing.is_typeddict(cast("type[object]", kind))
-        or hasattr(cast("type[object]", kind), "__pydantic_fields__")
+        or _is_typed_dict(cast("type[object]", kind))
+        or _fields_of_model(kind) is not None
     )
 
 
@@ -71,13 +147,13 @@ def is_plain_dict(annotation: Any) -> bool:  # noqa: ANN401 - a type
 
 def fields_of(annotation: Any) -> list[str]:  # noqa: ANN401 - a type
     """Return the names that a model, dataclass or TypedDict has for its fields, aliases in the place of names."""
-    annotation = typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation
+    annotation = _bare(annotation)
     annotation = typing.get_origin(annotation) or annotation
-    if (fields := getattr(annotation, "__pydantic_fields__", None)) is not None:
+    if (fields := _fields_of_model(annotation)) is not None:
         return [name for name, field in fields.items() if field.validation_alias is None]
     if dataclasses.is_dataclass(annotation):
         return [field.name for field in dataclasses.fields(annotation)]
-    return list(annotation.__annotations__) if typing.is_typeddict(annotation) else []
+    return list(annotation.__annotations__) if _is_typed_dict(annotation) else []
 
 
 def usable(annotation: Any) -> Any:  # noqa: ANN401 - a type

@@ -72,9 +72,10 @@ class Binder:
         typed = {
             each.name: each.annotation
             for each in signature.parameters
-            if each.source in _FROM_VARIABLES and each.annotation not in ANYTHING
+            if each.source is Source.VARIABLE and each.annotation not in ANYTHING
         }
-        self._pydantic = Validator(signature, typed) if typed else None
+        records = {each.name: each.annotation for each in self._all if not _everything(each.annotation)}
+        self._pydantic = Validator(signature, typed, records) if typed or records else None
 
     def redacting(self, redact: Redact) -> Binder:
         """Return a copy that shows other values in its errors."""
@@ -97,10 +98,11 @@ class Binder:
         # What the validator sees as Python values, and as JSON.
         plain: dict[str, object] = {}
         as_json: dict[str, object] = {}
+        records: dict[str, object] = {}
         problems = self._read(variables, arguments, plain, as_json)
         for parameter in self._all:
-            problems += self._gather(parameter, variables, arguments, as_json)
-        if self._pydantic is not None and (errors := self._pydantic.check(plain, as_json, arguments)):
+            problems += self._gather(parameter, variables, arguments, records)
+        if self._pydantic is not None and (errors := self._pydantic.check(plain, as_json, records, arguments)):
             # A variable without content is missing to a model.
             known = {each.variable for each in problems}
             found = dict.fromkeys(self._problem(error, variables) for error in errors)
@@ -142,11 +144,11 @@ class Binder:
         parameter: Parameter,
         variables: Mapping[str, EngineRestVariable],
         arguments: dict[str, object],
-        as_json: dict[str, object],
+        records: dict[str, object],
     ) -> list[Problem]:
         """Put all variables into one argument, under the names that its fields have."""
         values = {name: read(variable) for name, variable in variables.items()}
-        if parameter.annotation in ANYTHING or is_plain_dict(parameter.annotation):
+        if _everything(parameter.annotation):
             arguments[parameter.name] = values
             return []
         fields = self._fields[parameter.name]
@@ -156,7 +158,7 @@ class Binder:
                 values[field] = values.pop(name)
         # What nobody asks for is no problem; a model would be told null.
         unreadable = {name: each for name, each in values.items() if isinstance(each, Unreadable)}
-        as_json[parameter.name] = {name: each for name, each in values.items() if name not in unreadable}
+        records[parameter.name] = {name: each for name, each in values.items() if name not in unreadable}
         return [
             Problem(each.name, "a value", _no_content(each))
             for name, each in unreadable.items()
@@ -175,7 +177,9 @@ class Binder:
             name = variable_for(str(parameter), variables)
         else:
             name = "all variables"
-        hidden = self._redact if isinstance(self._redact, bool) else not self._redact.isdisjoint({name, parameter})
+        # What is wrong with all of them shows all of them.
+        shown_names = {name, parameter} if wanted is not None or name in variables else {name, parameter, *variables}
+        hidden = self._redact if isinstance(self._redact, bool) else not self._redact.isdisjoint(shown_names)
         expected = error.annotated if hidden else error.expected
         # The way to a value may tell what must not be seen, too: keys are data.
         steps = () if hidden else path
@@ -185,6 +189,10 @@ class Binder:
         found = "a value that is not shown" if hidden else shorten(error.value)
         kind = type(error.value).__name__ if path or name not in variables else variables[name].type
         return Problem(where, expected, f"{found} ({kind})" if kind else found)
+
+
+def _everything(annotation: object) -> bool:
+    return annotation in ANYTHING or is_plain_dict(annotation)
 
 
 def _redacted(redact: Redact) -> bool | frozenset[str]:
@@ -215,8 +223,6 @@ def _wanted(parameter: Parameter) -> _Wanted:
 def _shared(_: ExternalWorkerAcquireJobResponse, context: Context, item: str | None) -> object:
     return context.shared if item is None else cast("Mapping[str, object]", context.shared)[item]
 
-
-_FROM_VARIABLES: Final = frozenset({Source.VARIABLE, Source.ALL_VARIABLES})
 
 _OTHERS: Final[dict[Source, Callable[[ExternalWorkerAcquireJobResponse, Context, str | None], object]]] = {
     Source.JOB: lambda job, _, __: job,

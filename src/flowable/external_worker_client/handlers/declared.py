@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NoReturn, cast
 
 from flowable.external_worker_client.errors import InvalidArgumentError, shorten
@@ -13,12 +16,17 @@ from flowable.external_worker_client.handlers import errors_table, middleware, p
 from flowable.external_worker_client.handlers.binding import Binder, Redact
 from flowable.external_worker_client.handlers.context import Context
 from flowable.external_worker_client.handlers.errors_table import ErrorAction, ErrorTable
-from flowable.external_worker_client.handlers.invalid import InvalidVariablesError
+from flowable.external_worker_client.handlers.invalid import (
+    InvalidHandlerError,
+    InvalidOutcomeError,
+    InvalidVariablesError,
+)
 from flowable.external_worker_client.handlers.middleware import AsyncCallNext, Call, CallNext, Invoke, Middleware
 from flowable.external_worker_client.handlers.parameters import Signature, Source
 from flowable.external_worker_client.handlers.returned import Encoder, Names
 from flowable.external_worker_client.limiter import Limiter
 from flowable.external_worker_client.policies import RetryPolicy
+from flowable.external_worker_client.variables import Release
 from flowable.external_worker_client.worker_result import Executable
 
 Job = ExternalWorkerAcquireJobResponse
@@ -100,6 +108,7 @@ class Declared:
         module: The module it is defined in, by which its logger is named.
         kind: `"async"` if its result has to be awaited, otherwise `"sync"`.
         wants_context: Whether it has a parameter for a `Context`, which cannot leave its process.
+        shared: Its parameters for what the lifespan yields, and which item of that. `None`: all of it.
         limiter: What limits how many jobs are acquired for it, all in one. `None`: nothing.
         retry_policies: What its `errors` have of retry policies, for that of the topic.
     """
@@ -121,10 +130,13 @@ class Declared:
         self.module = signature.module
         self.kind: Literal["sync", "async"] = "async" if signature.is_async else "sync"
         self.wants_context = any(each.source is Source.CONTEXT for each in signature.parameters)
+        self.shared: Mapping[str, str | None] = {
+            each.name: each.variable for each in signature.parameters if each.source is Source.SHARED
+        }
         self._signature = signature
-        self._encoder = encoder
         self._redact = _redacted(signature, redact)
         self._binder = (binder or Binder(signature)).redacting(self._redact or False)
+        self._encoder = encoder.redacting(self._redact or False)
         try:
             self._on_invalid = None if on_invalid is None else errors_table.check_action(on_invalid, "on_invalid")
             self._errors = tuple(errors_table.check(each) for each in errors)
@@ -132,9 +144,13 @@ class Declared:
             what = f"{error.parameter}={shorten(error.value)} says nothing"
             raise signature.refuse(what, error.accepted) from error
         for each in around:
-            if middleware.fitting(each, is_async=signature.is_async) is None:
+            function = middleware.fitting(each, is_async=signature.is_async)
+            if function is None:
                 what = f"middleware {middleware.name_of(each)} does not fit around it, which is {self.kind}"
                 raise signature.refuse(what, _AROUND[self.kind])
+            if not middleware.takes_a_call(function):
+                what = f"middleware {middleware.name_of(each)} cannot be called with a call and what comes next"
+                raise signature.refuse(what, "a function of both: (call, call_next)")
         self._around = around
         limiters = middleware.limiters(around)
         self._limiters = limiters
@@ -176,6 +192,25 @@ class Declared:
             errors=(*self._errors, errors) if errors else self._errors,
             binder=self._binder,
         )
+
+    def refuse(self, what: str, accepted: str) -> InvalidHandlerError:
+        """Return the error that says why it cannot be a handler."""
+        return self._signature.refuse(what, accepted)
+
+    def refuse_outcome(self, what: str, error: Exception) -> InvalidOutcomeError:
+        """Return the error that says why what it returned is no outcome, to be raised in the place of another one.
+
+        Args:
+            what: What is wrong, as half a sentence.
+            error: Says more about it: what it says, and what it came from, is left out if values are not to be shown.
+        """
+        if self._encoder.hides:
+            refused = InvalidOutcomeError(self.name, what)
+            refused.__suppress_context__ = True
+        else:
+            refused = InvalidOutcomeError(self.name, f"{what}: {errors_table.text_of(error)}")
+            refused.__cause__ = error
+        return refused
 
     # ------------------------------------------------------------ the parts
 
@@ -238,7 +273,7 @@ class Declared:
             call = self._begin(job, context, invoke)
             return self._call(call)
         except BaseException as error:  # noqa: BLE001 - tables may be about any
-            self._raise_meant(error)
+            self._raise_meant(error, context)
         finally:
             self._give_back(call, context)
 
@@ -252,7 +287,7 @@ class Declared:
             call = self._begin(job, context, invoke)
             return await self._call_async(call)
         except BaseException as error:  # noqa: BLE001 - tables may be about any
-            self._raise_meant(error)
+            self._raise_meant(error, context)
         finally:
             self._give_back(call, context)
 
@@ -263,25 +298,26 @@ class Declared:
             job=job,
             context=context,
             arguments=self._binder.bind(job, context),
-            _make=self._encoder.outcome,
+            _make=functools.partial(self._encoder.outcome, release=_release(context)),
             _invoke=invoke,
+            _hides=self._encoder.hides,
         )
 
     def _innermost(self, call: Call) -> Executable:
-        return self._encoder.outcome(call.job, self._invoke(call))
+        return call.outcome(self._invoke(call))
 
     async def _innermost_async(self, call: Call) -> Executable:
         value = self._invoke(call)
         if inspect.isawaitable(value):
             value = await value
-        return self._encoder.outcome(call.job, value)
+        return call.outcome(value)
 
     def _invoke(self, call: Call) -> Any:  # noqa: ANN401 - whatever it returns
         arguments = cast("dict[str, object]", call.arguments)
         invoke = call._invoke  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return self.function(**arguments) if invoke is None else invoke(self.function, arguments)
 
-    def _raise_meant(self, error: BaseException) -> NoReturn:
+    def _raise_meant(self, error: BaseException, context: Context) -> NoReturn:
         """Raise what an exception means: itself, or another."""
         if isinstance(error, InvalidVariablesError):
             # No table: that ValueError means "later" is not said of jobs that will never be right.
@@ -289,8 +325,13 @@ class Declared:
         else:
             action = errors_table.find(error, self._errors)
         meant = error if action is None else errors_table.apply(action, error)
+        release = _release(context)
+        if release is not None and isinstance(meant, BpmnError | CmmnTerminate):
+            self._encoder.check(meant, release)
         if meant is error:
             raise error
+        if errors_table.hides(action, meant):
+            _say_meant(context, error, meant)
         raise meant from error
 
     def _give_back(self, call: Call | None, context: Context) -> None:
@@ -304,6 +345,27 @@ class Declared:
     def __repr__(self) -> str:
         """Name the function and its place."""
         return f"<handler {self.name} ({self.place})>"
+
+
+def _release(context: Context) -> Release | None:
+    """Return what the engine can hold, as far as the client was told. `None`: not known."""
+    # A test may have put anything in the place of the client, or of its REST client.
+    release = getattr(getattr(context.client, "_restClient", None), "engine", None)
+    return release if isinstance(release, Release) else None
+
+
+def _say_meant(context: Context, error: BaseException, meant: BaseException) -> None:
+    """Log an exception of which nobody hears otherwise, because another was put in its place."""
+    became, why = type(meant).__name__, errors_table.text_of(error)
+    facts = (context.topic, context.job.id)
+    # Whatever the person's log does: the job goes on.
+    with suppress(Exception):
+        if isinstance(error, InvalidVariablesError):
+            said = "Topic %r: job %s has invalid variables, which on_invalid= makes a %s: %s"
+            context.logger.warning(said, *facts, became, why)
+        elif context.logger.isEnabledFor(logging.INFO):
+            said = "Topic %r: job %s: the handler raised %s, which errors= makes a %s: %s"
+            context.logger.info(said, *facts, type(error).__name__, became, why, exc_info=error)
 
 
 def _redacted(signature: Signature, redact: object) -> Redact | None:

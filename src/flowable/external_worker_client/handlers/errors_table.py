@@ -10,15 +10,29 @@ from __future__ import annotations
 import copy
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.handler_errors import (
     DeadLetter,
     HandlerError,
     JobFailure,
+    RetryLater,
 )
 from flowable.external_worker_client.policies import RetryPolicy
+
+
+class Translation(Protocol):
+    """A function of an exception that returns the one to be raised in its place, or `None` for none."""
+
+    def __call__(self, error: Any, /) -> BaseException | None:  # noqa: ANN401 - of whatever type the table says
+        """Say what it means."""
+        ...
+
+    def __sizeof__(self) -> int:
+        """Be there, as in every object, except for classes that need arguments: see `handler_errors.NeedsArguments`."""
+        ...
+
 
 #: What is done about an exception:
 #:
@@ -26,9 +40,7 @@ from flowable.external_worker_client.policies import RetryPolicy
 #: - an exception such as `BpmnError("code")` or `RetryLater("5m")`: raised in its place;
 #: - a `RetryPolicy`: the job fails, and is offered again as this says;
 #: - a function of the exception that returns another; if it returns `None`, the exception goes on as it is.
-ErrorAction: TypeAlias = (
-    type[DeadLetter] | type[JobFailure] | HandlerError | RetryPolicy | Callable[[Any], BaseException | None]
-)
+ErrorAction: TypeAlias = type[DeadLetter] | type[JobFailure] | HandlerError | RetryPolicy | Translation
 
 #: Exception types, and what is done about them.
 ErrorTable: TypeAlias = Mapping[type[BaseException], ErrorAction]
@@ -99,17 +111,44 @@ def apply(action: ErrorAction, error: BaseException) -> BaseException:
         return error
     if isinstance(action, HandlerError):
         # One for all jobs: what Python notes in it belongs to one of them.
-        return copy.copy(action)
+        return _explained(copy.copy(action), error)
     if isinstance(action, type) and issubclass(action, DeadLetter | JobFailure):
-        return action(str(error) or type(error).__name__)
+        return action(text_of(error))
     made = cast("Callable[[BaseException], object]", action)(error)
     if made is None:
         return error
     if isinstance(made, BaseException):
-        return made
+        return _explained(made, error)
     raise TypeError(
         f"errors[{type(error).__name__}] returned {made!r}: it must return an exception, or None"
     ) from error
+
+
+def hides(action: ErrorAction | None, meant: BaseException) -> bool:
+    """Tell whether an exception is not to be seen in what it became by an action: in its text, or as its cause.
+
+    The log shows the text alone of what says how the job ends, and nothing at all of BPMN errors.
+    """
+    return isinstance(meant, HandlerError) and not isinstance(action, type)
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an exception, never empty: without one, or if it cannot be had, the name of its type."""
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - somebody else's __str__
+        text = ""
+    return text if text.strip() else type(error).__name__
+
+
+def _explained(made: BaseException, error: BaseException) -> BaseException:
+    """Let what is put off say why, unless it does already."""
+    if not isinstance(made, RetryLater) or (made.message is not None and made.message.strip()):
+        return made
+    explained = copy.copy(made)
+    explained.message = text_of(error)
+    explained.args = (f"{made}: {explained.message}",)
+    return explained
 
 
 def retry_policies(

@@ -62,6 +62,7 @@ class Call:
     _make: Callable[[ExternalWorkerAcquireJobResponse, object], Executable] = field(repr=False)
     _invoke: Invoke | None = field(default=None, repr=False)
     _reached: list[object] = field(default_factory=_nothing_reached, repr=False)
+    _hides: bool = field(default=False, repr=False)
 
     def outcome(self, returned: object) -> Executable:
         """Return the outcome that the handler would have by returning this, for a middleware that does not call it.
@@ -106,6 +107,19 @@ def fitting(middleware: object, *, is_async: bool) -> Callable[..., Any] | None:
     return cast("Callable[..., Any]", middleware) if async_itself is is_async else None
 
 
+def takes_a_call(function: Callable[..., Any]) -> bool:
+    """Tell whether a function can be called with a call and what comes next, as far as its signature shows."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
+
+
 def name_of(middleware: object) -> str:
     """Return what people know a middleware by."""
     return getattr(middleware, "__qualname__", None) or type(middleware).__qualname__
@@ -133,7 +147,7 @@ def _step(middleware: object, following: CallNext) -> CallNext:
 
     def step(call: Call) -> Executable:
         call._reached.append(middleware)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return _checked(middleware, function(call, following))
+        return _checked(middleware, call, function(call, following))
 
     return step
 
@@ -144,7 +158,7 @@ def _step_async(middleware: object, following: AsyncCallNext) -> AsyncCallNext:
 
     async def step(call: Call) -> Executable:
         call._reached.append(middleware)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        return _checked(middleware, await function(call, following))
+        return _checked(middleware, call, await function(call, following))
 
     return step
 
@@ -154,13 +168,14 @@ def is_outcome(value: object) -> bool:
     return callable(getattr(value, "execute", None)) and type(value) is not WorkResult and not isinstance(value, type)
 
 
-def _checked(middleware: object, returned: object) -> Executable:
+def _checked(middleware: object, call: Call, returned: object) -> Executable:
     if is_outcome(returned):
         return cast("Executable", returned)
     if inspect.iscoroutine(returned):
         # Otherwise Python warns, out of context, that it was never awaited.
         returned.close()
-    what = f"returned {shorten(returned)}, a {type(returned).__name__}"
+    shown = "" if call._hides else f"{shorten(returned)}, "  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    what = f"returned {shown}a {type(returned).__name__}"
     accepted = "an outcome: what call_next returned, or call.outcome(…)"
     raise InvalidOutcomeError(f"middleware {name_of(middleware)}", what, accepted)
 

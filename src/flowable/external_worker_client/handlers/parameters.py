@@ -9,15 +9,23 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, cast
 
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
-from flowable.external_worker_client.handlers.annotations import without_none
+from flowable.external_worker_client.handlers.annotations import (
+    ANYTHING,
+    has_fields,
+    inside,
+    is_union,
+    shown,
+    without_none,
+)
 from flowable.external_worker_client.handlers.context import Context
 from flowable.external_worker_client.handlers.invalid import InvalidHandlerError
+from flowable.external_worker_client.handlers.naming import camel
 from flowable.external_worker_client.worker_result import WorkerResultBuilder
 
 
@@ -146,12 +154,15 @@ def read(function: object) -> Signature:
     parameters = [each for each in signature.parameters.values() if each.name not in given]
     for each in parameters:
         _check(each, refused)
+    callback = _callback(parameters, hints)
+    planned = tuple(callback.get(each.name) or _plan(each, hints, refused) for each in parameters)
+    _check_names(planned, refused)
     return Signature(
         function=function,
         name=name,
         place=place,
         is_async=any(inspect.iscoroutinefunction(each) for each in (function, core, inspect.unwrap(core))),
-        parameters=tuple(_callback(parameters, hints) or (_plan(each, hints, refused) for each in parameters)),
+        parameters=planned,
         returns=hints.get("return", inspect.Signature.empty),
         module=getattr(core, "__module__", None) or __name__,
     )
@@ -197,13 +208,28 @@ def _check(parameter: inspect.Parameter, refused: _Refused) -> None:
             pass
 
 
-def _callback(parameters: list[inspect.Parameter], hints: dict[str, Any]) -> list[Parameter] | None:
-    """Return the plan of a callback of version 1."""
-    names = tuple(each.name for each in parameters)
-    if names not in _CALLBACKS or any(name in hints for name in names):
-        return None
-    sources = (Source.JOB, Source.BUILDER)
-    return [Parameter(name, source, Any, required=True) for name, source in zip(names, sources, strict=True)]
+def _check_names(parameters: Iterable[Parameter], refused: _Refused) -> None:
+    """Refuse two parameters for one variable: which of them is meant, the job would say."""
+    known: dict[str, str] = {}
+    for each in parameters:
+        if each.source is not Source.VARIABLE:
+            continue
+        for variable in {each.variable} if each.variable is not None else {each.name, camel(each.name)}:
+            if variable in known:
+                what = f"its parameters {known[variable]!r} and {each.name!r} are both for the variable {variable!r}"
+                raise refused(what, "one parameter for each variable")
+            known[variable] = each.name
+
+
+def _callback(parameters: list[inspect.Parameter], hints: dict[str, Any]) -> dict[str, Parameter]:
+    """Return what is planned of the job and the builder of a callback of version 1, one of which may be annotated."""
+    names = {each.name for each in parameters}
+    for both in _CALLBACKS:
+        kinds = zip(both, (ExternalWorkerAcquireJobResponse, WorkerResultBuilder), strict=True)
+        if names.issuperset(both) and all(hints.get(name, Any) in (Any, object, kind) for name, kind in kinds):
+            sources = zip(both, (Source.JOB, Source.BUILDER), strict=True)
+            return {name: Parameter(name, source, Any, required=True) for name, source in sources}
+    return {}
 
 
 def _plan(parameter: inspect.Parameter, hints: dict[str, Any], refused: _Refused) -> Parameter:
@@ -215,17 +241,15 @@ def _plan(parameter: inspect.Parameter, hints: dict[str, Any], refused: _Refused
         return Parameter(name, source, annotation, required)
     if type(parameter.default).__name__ == "FieldInfo":
         raise refused(f"the default of its parameter {name!r} is a pydantic Field", f"Annotated[…, Field(…)] {name}")
-    if typing.get_origin(annotation) is not typing.Annotated:
-        return Parameter(name, Source.VARIABLE, annotation, required)
-    inner, *metadata = typing.get_args(annotation)
-    markers = [_instance(each) for each in metadata if _marker(each) is not None]
+    markers, inner = _unmarked(annotation)
+    if (deeper := next((each for each in inside(inner) if _marker(each) is not None), None)) is not None:
+        marker = cast("type", _marker(deeper)).__name__
+        what = f"{marker} in the annotation of its parameter {name!r} does not mark the parameter"
+        raise refused(what, _MARKED[marker])
     if not markers:
-        return Parameter(name, Source.VARIABLE, annotation, required)
+        return Parameter(name, Source.VARIABLE, inner, required)
     if len(markers) > 1:
         raise refused(f"its parameter {name!r} is marked with more than one of {markers}", "one of them")
-    kept = [each for each in metadata if _marker(each) is None]
-    for each in kept:
-        inner = typing.Annotated[inner, each]
     match markers[0]:
         case Variable(name=variable):
             if not isinstance(variable, str) or not variable:
@@ -234,10 +258,41 @@ def _plan(parameter: inspect.Parameter, hints: dict[str, Any], refused: _Refused
         case Shared(name=item):
             return Parameter(name, Source.SHARED, inner, required, item)
         case _:
-            return Parameter(name, Source.ALL_VARIABLES, inner, required)
+            # There are always variables, if none that fits.
+            record = without_none(inner)
+            if record not in ANYTHING and (is_union(record) or not has_fields(record)):
+                what = f"its parameter {name!r} is for all variables, and {shown(record)} has no fields for them"
+                raise refused(what, "one model, dataclass, TypedDict or dict: Annotated[Order, AllVariables]")
+            return Parameter(name, Source.ALL_VARIABLES, record, required)
+
+
+def _unmarked(annotation: Any) -> tuple[list[Any], Any]:  # noqa: ANN401 - a type
+    """Return the markers of an annotation, also of what is combined with `None`, and the rest of it."""
+    if (kind := without_none(annotation)) is not annotation:
+        markers, inner = _unmarked(kind)
+        # As it was written, where there is nothing to take out.
+        return markers, inner | None if markers else annotation
+    if typing.get_origin(annotation) is not typing.Annotated:
+        return [], annotation
+    inner, *metadata = typing.get_args(annotation)
+    markers, rest = _unmarked(inner)
+    found = [_instance(each) for each in metadata if _marker(each) is not None]
+    if not found and not markers:
+        return [], annotation
+    for each in metadata:
+        if _marker(each) is None:
+            rest = typing.Annotated[rest, each]
+    return [*markers, *found], rest
 
 
 _MARKERS: Final = (Variable, AllVariables, Shared)
+
+#: What is accepted where one of them is in another place.
+_MARKED: Final = {
+    "Variable": 'Annotated[…, Variable("…")] around all of it or, for a field of a model, Field(alias="…")',
+    "AllVariables": "Annotated[…, AllVariables] around all of it",
+    "Shared": "Annotated[…, Shared] around all of it",
+}
 
 
 def _marker(given: object) -> type | None:

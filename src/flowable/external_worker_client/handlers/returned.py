@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import collections.abc
+import copy
 import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast
 from uuid import UUID
 
-from flowable.external_worker_client.errors import InvalidArgumentError, shorten
+from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
+from flowable.external_worker_client.errors import SECRET, InvalidArgumentError, shorten
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handler_errors import BpmnError, CmmnTerminate
 from flowable.external_worker_client.handlers.invalid import InvalidOutcomeError
 from flowable.external_worker_client.handlers.middleware import is_outcome
 from flowable.external_worker_client.handlers.naming import camel
 from flowable.external_worker_client.handlers.parameters import Signature
-from flowable.external_worker_client.variables import Typed, write
+from flowable.external_worker_client.variables import Release, Typed, releases, write
 from flowable.external_worker_client.worker_result import (
     Executable,
     NothingReturned,
+    WorkerResultBpmnError,
     WorkerResultBuilder,
+    WorkerResultCmmnTerminate,
     WorkerResultSuccess,
 )
 
@@ -36,6 +40,9 @@ _ACCEPTED: Final = (
     "None, a dict, dataclass, TypedDict or pydantic model, whose fields become variables, or an outcome of a "
     'WorkerResultBuilder; for a value alone, name its variable: result="name"'
 )
+
+#: Outcomes whose variables are known before they are sent.
+_WITH_VARIABLES: Final = (WorkerResultSuccess, WorkerResultBpmnError, WorkerResultCmmnTerminate)
 
 #: Types that a handler without `result` can certainly not return.
 _SCALARS: Final = (
@@ -78,16 +85,37 @@ class Encoder:
         self._handler = signature.name
         self._result = result
         self._camel = names == "camel"
+        self._redact: bool | Collection[str] = False
 
-    def outcome(self, job: ExternalWorkerAcquireJobResponse, returned: object) -> Executable:
+    def redacting(self, redact: bool | Collection[str]) -> Encoder:
+        """Return the same with other values that no error message may show."""
+        other = copy.copy(self)
+        other._redact = redact if isinstance(redact, bool) else {*redact, *map(camel, redact)}  # noqa: SLF001
+        return other
+
+    @property
+    def hides(self) -> bool:
+        """Whether there are values that no error message may show."""
+        return bool(self._redact)
+
+    def outcome(
+        self, job: ExternalWorkerAcquireJobResponse, returned: object, release: Release | None = None
+    ) -> Executable:
         """Return the outcome.
 
+        Args:
+            job: The job.
+            returned: What the handler returned.
+            release: What the engine can hold. `None`: not known.
+
         Raises:
-            InvalidOutcomeError: It is none, or a value cannot be sent.
+            InvalidOutcomeError: It is none, or a value cannot be sent, or not held by the engine.
         """
         if returned is None and self._result is None:
             return NothingReturned(job.id)
         if is_outcome(returned):
+            if release is not None and isinstance(returned, _WITH_VARIABLES):
+                self._check_release(returned, release)
             return cast("Executable", returned)
         if self._result is None:
             variables = self._named(job, self._fields(returned))
@@ -95,11 +123,48 @@ class Encoder:
             self._refuse_coroutine(returned)
             variables = ((self._result, returned),)
         outcome = WorkerResultSuccess(job)
+        name: object = None
         try:
-            outcome._variables = [write(name, value) for name, value in variables]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            written: list[EngineRestVariable] = []
+            for name, value in variables:
+                written.append(write(name, value, release=release))
         except InvalidArgumentError as error:
-            raise InvalidOutcomeError(self._handler, f"returned what cannot be sent: {error}") from error
+            self._refuse(name, "returned", error)
+        outcome._variables = written  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return outcome
+
+    def check(self, decision: BpmnError | CmmnTerminate, release: Release) -> None:
+        """Refuse an exception that says how the job ends, with variables that the engine cannot hold.
+
+        Raises:
+            InvalidOutcomeError: One cannot be held.
+        """
+        for name, value in decision.variables.items():
+            try:
+                write(name, value, release=release)
+            except InvalidArgumentError as error:
+                self._refuse(name, f"raised {type(decision).__name__} with", error)
+
+    def _check_release(
+        self, outcome: WorkerResultSuccess | WorkerResultBpmnError | WorkerResultCmmnTerminate, release: Release
+    ) -> None:
+        for variable in outcome._variables or ():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            try:
+                releases.check(variable, release)
+            except InvalidArgumentError as error:
+                self._refuse(variable.name, "returned", error)
+
+    def _refuse(self, name: object, how: str, error: InvalidArgumentError) -> NoReturn:
+        if not self._hidden(name):
+            raise InvalidOutcomeError(self._handler, f"{how} what cannot be sent: {error}") from error
+        # The way to a value inside of it may tell what must not be seen, too.
+        shown = InvalidArgumentError(f"variables[{shorten(name)}]", SECRET, error.accepted)
+        raise InvalidOutcomeError(self._handler, f"{how} what cannot be sent: {shown}") from None
+
+    def _hidden(self, name: object) -> bool:
+        if isinstance(self._redact, bool) or not isinstance(name, str):
+            return bool(self._redact)
+        return name in self._redact or camel(name) in self._redact
 
     def _fields(self, returned: object) -> Iterable[tuple[str, object]]:
         # Both, because the first is told much faster.
@@ -113,8 +178,9 @@ class Encoder:
             if dataclasses.is_dataclass(returned):
                 return [(field.name, getattr(returned, field.name)) for field in dataclasses.fields(returned)]
         self._refuse_coroutine(returned)
-        what = f"returned {shorten(returned)}, a {type(returned).__name__}"
-        raise InvalidOutcomeError(self._handler, what, _ACCEPTED)
+        # What has no name may be any of the values that are not to be shown.
+        shown = "" if self.hides else f"{shorten(returned)}, "
+        raise InvalidOutcomeError(self._handler, f"returned {shown}a {type(returned).__name__}", _ACCEPTED)
 
     def _refuse_coroutine(self, returned: object) -> None:
         if inspect.iscoroutine(returned):

@@ -213,7 +213,11 @@ def _outcome(job_id: str, recorder: Recorder, raised: BaseException | None) -> O
 
 def _text(error: BaseException) -> str:
     """Return the message that a worker reports for an exception."""
-    name, text = type(error).__name__, str(error)
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - the person's own __str__
+        text = ""
     if not isinstance(error, Exception):
         return f"{name}: {text}" if text else name
     return text if text.strip() else name
