@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from spread import Spread
+
 from flowable.external_worker_client.restclient import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.testing import (
     Door,
@@ -43,21 +45,6 @@ ACQUIRE: Final = {"topic": "t", "lockDuration": "PT5M", "numberOfTasks": 1, "num
 API: Final = "/flowable-rest/external-job-api"
 CONNECTIONS: Final = 8  # that ask at the same time
 OUTPUT: Final = Path(__file__).parents[1] / "build" / "benchmarks" / "embedded.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A median, and the middle half around it."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        """Return that of some values."""
-        low, median, high = statistics.quantiles(values, n=4)
-        return cls(low, median, high)
 
 
 @dataclass(frozen=True, slots=True)

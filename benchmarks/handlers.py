@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter
+from spread import Spread
 from typing_extensions import TypedDict
 
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
@@ -38,21 +39,6 @@ LIMIT: Final = 10  # times one validation
 
 #: What this process spends itself, whatever else the machine does; on Windows that is too coarse.
 cpu_seconds: Final = time.perf_counter if os.name == "nt" else time.process_time
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A median, and the middle half around it."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        """Return that of some values."""
-        low, median, high = statistics.quantiles(values, n=4)
-        return cls(low, median, high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from spread import Spread
+
 from flowable.external_worker_client.runtime.journal import Journal, Recorded
 
 JOBS: Final = 400  # per round
@@ -46,21 +48,6 @@ FACTS: Final[dict[str, Any]] = {
     "retries": 3,
     "lock_until": 2e9,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A median, and the middle half around it."""
-
-    low: float
-    median: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        """Return that of some values."""
-        low, median, high = statistics.quantiles(values, n=4)
-        return cls(low, median, high)
 
 
 @dataclass(frozen=True, slots=True)

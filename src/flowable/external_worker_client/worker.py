@@ -53,6 +53,15 @@ from flowable.external_worker_client.job_options import JobOptions, checked
 from flowable.external_worker_client.running import Entry, Lifespan, Running, client_from_environment
 
 
+class HandlerOptions(JobOptions, total=False):
+    """What `Worker.job` takes besides, in each of its forms; described there."""
+
+    names: Names | None
+    on_invalid: ErrorAction | None
+    redact: bool | Texts | None
+    errors: ErrorTable | None
+
+
 class Worker:
     """Handlers, and what they have in common. It runs on the subscriptions of a client.
 
@@ -111,12 +120,8 @@ class Worker:
         self,
         topic: str,
         *,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> Decorator: ...
 
     @overload
@@ -124,12 +129,8 @@ class Worker:
         self,
         topic: str,
         *,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds],
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainDecorator: ...
 
     @overload
@@ -137,12 +138,8 @@ class Worker:
         self,
         topic: str,
         *,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[AsyncMiddleware | BothKinds],
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> AsyncDecorator: ...
 
     @overload
@@ -151,12 +148,8 @@ class Worker:
         topic: str,
         *,
         result: str,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> ResultDecorator: ...
 
     @overload
@@ -165,12 +158,8 @@ class Worker:
         topic: str,
         *,
         result: str,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds],
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainResultDecorator: ...
 
     @overload
@@ -179,12 +168,8 @@ class Worker:
         topic: str,
         *,
         result: str,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[AsyncMiddleware | BothKinds],
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> AsyncResultDecorator: ...
 
     @overload
@@ -193,12 +178,8 @@ class Worker:
         topic: str,
         *,
         processes: int,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainDecorator: ...
 
     @overload
@@ -208,12 +189,8 @@ class Worker:
         *,
         processes: int,
         result: str,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainResultDecorator: ...
 
     @overload
@@ -222,12 +199,8 @@ class Worker:
         topic: str,
         *,
         executor: Executor,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainDecorator: ...
 
     @overload
@@ -237,12 +210,8 @@ class Worker:
         *,
         executor: Executor,
         result: str,
-        names: Names | None = ...,
-        on_invalid: ErrorAction | None = ...,
-        redact: bool | Texts | None = ...,
         middleware: Sequence[SyncMiddleware | BothKinds] = ...,
-        errors: ErrorTable | None = ...,
-        **options: Unpack[JobOptions],
+        **options: Unpack[HandlerOptions],
     ) -> PlainResultDecorator: ...
 
     def job(
