@@ -4,7 +4,7 @@ The engine is the embedded one, in the same process; its jobs were made before t
 coroutines take includes the jobs that they hold, with one variable each.
 """
 
-# ruff: noqa: INP001, T201  # a program, which prints
+# ruff: noqa: T201  # a program, which prints
 
 from __future__ import annotations
 

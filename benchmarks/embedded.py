@@ -4,7 +4,7 @@ Every figure is a ratio of things that were measured in turn in the same run, be
 that does other work as well: medians over rounds, and between them the lowest and the highest quarter.
 """
 
-# ruff: noqa: INP001, T201, S603  # a program, which prints, and starts servers of its own
+# ruff: noqa: T201, S603  # a program, which prints, and starts servers of its own
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Both were measured in turn in the same run, because nothing else compares on a m
 medians over rounds, and between them the lowest and the highest quarter.
 """
 
-# ruff: noqa: INP001, T201  # a program, which prints
+# ruff: noqa: T201  # a program, which prints
 
 from __future__ import annotations
 

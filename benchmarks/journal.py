@@ -5,7 +5,7 @@ the same settings: what the disk and SQLite take whatever is written. Both are m
 nothing else compares on a machine that does other work as well: medians over rounds, and the middle half.
 """
 
-# ruff: noqa: INP001, T201, S603  # a program, which prints, and starts processes of its own
+# ruff: noqa: T201, S603  # a program, which prints, and starts processes of its own
 
 from __future__ import annotations
 

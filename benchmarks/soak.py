@@ -5,7 +5,7 @@ their own, so that what is measured is the worker alone. It prints a table and a
 ends with 1 if something has grown.
 """
 
-# ruff: noqa: INP001, T201, S603  # a program, which prints, and starts a process of its own
+# ruff: noqa: T201, S603  # a program, which prints, and starts a process of its own
 
 from __future__ import annotations
 
