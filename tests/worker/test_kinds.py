@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,42 @@ def test_coroutines_that_outlast_the_grace_are_cancelled_and_spend_no_retry(plac
     assert (sent.operation, sent.retries) == ("fail", 3)
     assert sent.retry_timeout is not None
     assert cancelled == [0, 1]
+
+
+@pytest.mark.parametrize("on_the_callers_loop", [False, True])
+def test_what_coroutines_use_is_closed_after_they_were_cancelled(place: Place, on_the_callers_loop: bool) -> None:
+    """Also those that outlast the grace."""
+    order: list[str] = []
+
+    @contextmanager
+    def opened() -> Generator[str]:
+        yield "pool"
+        order.append("closed")
+
+    worker = Worker(lifespan=opened)
+    begun = threading.Event()
+
+    @worker.job("t")
+    async def handler() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            order.append("cancelled")
+
+    async def on_a_loop() -> None:
+        async with worker.running(place.client, grace=0.1):
+            await asyncio.to_thread(begun.wait, PATIENCE)
+
+    place.start()
+    if on_the_callers_loop:
+        asyncio.run(on_a_loop())
+    else:
+        with worker.running(place.client, grace=0.1):
+            assert begun.wait(PATIENCE)
+    assert order == ["cancelled", "closed"]
+    [sent] = place.settled()
+    assert (sent.operation, sent.retries) == ("fail", 3)
 
 
 @pytest.mark.parametrize("how", ["unsubscribe", "close", "on a thread"])

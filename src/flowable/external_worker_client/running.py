@@ -129,6 +129,8 @@ class Running:
             if self._catches:
                 # Not before: until jobs are acquired, a signal may end the program.
                 self._caught = stack.enter_context(signals.caught())
+            # What outlasts the grace ends before what it uses is closed.
+            stack.callback(loop.cancel)
             stack.callback(self._stop)
             self._start(client, plans, loop, yielded, pools)
             self._left = stack.pop_all()
@@ -162,9 +164,12 @@ class Running:
             pools = self._pools()
             for pool in pools.values():
                 stack.push_async_callback(on_a_thread, pool.close)
+            loop = Loop(asyncio.get_running_loop(), clock=clock_of(client))
+            # What outlasts the grace ends before what it uses is closed.
+            stack.push_async_callback(loop.cancel_here)
             # Waiting for coroutines must not block the loop that they run on.
             stack.push_async_callback(on_a_thread, self._stop)
-            self._start(client, plans, Loop(asyncio.get_running_loop(), clock=clock_of(client)), yielded, pools)
+            self._start(client, plans, loop, yielded, pools)
             self._left = stack.pop_all()
         return self
 

@@ -92,6 +92,21 @@ class Loop:
                 len(self._tasks),
             )
 
+    def cancel(self) -> None:
+        """Cancel the handlers that still run on a loop of its own, from another thread, and wait a moment for them."""
+        if self._own is not None and self._tasks:
+            # It may have ended by itself meanwhile, or a handler may swallow its cancellation.
+            with suppress(RuntimeError, TimeoutError):
+                asyncio.run_coroutine_threadsafe(self.cancel_here(), self._own).result(2 * _TO_END)
+
+    async def cancel_here(self) -> None:
+        """Cancel the handlers that still run, and wait a moment for them; on the loop itself."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_TO_END)
+
     @contextmanager
     def held(self, opened: AbstractAsyncContextManager[T]) -> Generator[T]:
         """Enter a context manager on the loop, from another thread, and leave it there at the end.
