@@ -547,10 +547,11 @@ def test_problems_with_variables_are_logged_whatever_they_mean(
         assert "- pieces: " in str(caught.value.message)
 
 
+@pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
 @pytest.mark.parametrize("action", [BpmnError("E"), RetryLater("5m"), lambda error: CmmnTerminate()])
-def test_an_exception_that_means_another_is_logged(caplog: pytest.LogCaptureFixture, action: Any) -> None:
-    """With its trace: it may be a mistake of the program."""
-    caplog.set_level(logging.INFO)
+def test_an_exception_that_means_another_is_logged(caplog: pytest.LogCaptureFixture, action: Any, level: int) -> None:
+    """With its place, because it may be a mistake of the program, and with its trace for those who look closer."""
+    caplog.set_level(level)
 
     def handler() -> None:
         {"Ada": 1}["Bob"]
@@ -563,8 +564,9 @@ def test_an_exception_that_means_another_is_logged(caplog: pytest.LogCaptureFixt
     assert job.id in record.getMessage()
     assert "KeyError" in record.getMessage()
     assert "'Bob'" in record.getMessage()
-    assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], KeyError)
+    assert f"{__file__}:{handler.__code__.co_firstlineno + 1}" in record.getMessage()
+    trace = record.exc_info[1] if record.exc_info else None
+    assert isinstance(trace, KeyError) == (level == logging.DEBUG)
 
 
 @pytest.mark.parametrize("action", [DeadLetter, JobFailure, RetryPolicy(), OSError, lambda error: None])

@@ -9,7 +9,7 @@ import math
 import numbers
 import sys
 from collections import OrderedDict, UserDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -319,6 +319,16 @@ def nested(levels: int, kind: Any = list) -> Any:
     return value
 
 
+@pytest.fixture
+def usual_stack() -> Iterator[None]:
+    """The limit that Python begins with: some packages raise it when they are imported."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("usual_stack")
 @pytest.mark.parametrize("kind", [list, dict])
 def test_json_goes_as_deep_as_the_engine_reads(kind: Any) -> None:
     """Up to 997 levels, or what this Python can turn into text; and it never ends in a RecursionError."""

@@ -364,8 +364,18 @@ def _say_meant(context: Context, error: BaseException, meant: BaseException) -> 
             said = "Topic %r: job %s has invalid variables, which on_invalid= makes a %s: %s"
             context.logger.warning(said, *facts, became, why)
         elif context.logger.isEnabledFor(logging.INFO):
-            said = "Topic %r: job %s: the handler raised %s, which errors= makes a %s: %s"
-            context.logger.info(said, *facts, type(error).__name__, became, why, exc_info=error)
+            said = "Topic %r: job %s: the handler raised %s (%s), which errors= makes a %s: %s"
+            # The place in one line, because this may be how every other job ends; the trace for those who look closer.
+            trace = error if context.logger.isEnabledFor(logging.DEBUG) else None
+            context.logger.info(said, *facts, type(error).__name__, _raised_at(error), became, why, exc_info=trace)
+
+
+def _raised_at(error: BaseException) -> str:
+    """Return where an exception was raised."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return "nowhere" if at is None else f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
 
 
 def _redacted(signature: Signature, redact: object) -> Redact | None:
