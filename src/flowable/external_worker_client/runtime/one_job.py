@@ -47,13 +47,13 @@ _PAUSE_OF_THE_UNREADABLE = "PT1M"
 #: What the log says of a job that was settled.
 _ENDED = {COMPLETE: "completed", BPMN_ERROR: "ended in a BPMN error", CMMN_TERMINATE: "terminated", FAIL: "failed"}
 
+#: The same of an outcome that a process before this one left.
+_FROM_THE_JOURNAL = "as it was done before"
+
 _STOPPING = "the subscription is stopping"
 
 #: Shorter than this is no waiting for others.
 _NO_WAIT = 0.1  # seconds
-
-#: The same of an outcome that a process before this one left.
-_FROM_THE_JOURNAL = "as it was done before"
 
 #: Outcomes that make one call and have no code of somebody else's around it: their delivery may change the thread.
 _OWN_OUTCOMES = (

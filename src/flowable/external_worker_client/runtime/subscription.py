@@ -446,9 +446,9 @@ class Consumer:
             else:
                 self._agenda.moved_away(held.ran)
                 self._on_the_way.add(held)
-            if self._options.limiter is not None:
-                # What it decided may have changed what is allowed.
-                self._agenda.ask_no_later_than(self._clock.now())
+            asker = self._agenda.may_be_allowed(self._clock.now())
+        if asker is not None:
+            self._wakes[asker].nudge()
         if moved is None:
             self._let_go(held)
         else:
