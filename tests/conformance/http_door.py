@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import threading
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 TIMEOUT = 60  # seconds
 # Servers end a connection with its hundredth request and say so in the answer; no case is about that.
 REQUESTS = 90
+# They close one that was idle for 60 seconds, which the next request would find out halfway.
+IDLE = 30  # seconds
 
 
 class HttpDoor:
@@ -41,9 +44,20 @@ class HttpDoor:
     ) -> Answer:
         """Send a request and return the answer."""
         connection = self._connection()
+        try:
+            return self._exchange(connection, method, target, {**authorization(credentials), **headers}, body)
+        except BaseException:
+            # What is left of this exchange must not meet the next one, which belongs to another case.
+            connection.close()
+            raise
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """Send a request on a connection and read the answer."""
         sent = self._now()
         connection.putrequest(method, self._context + target, skip_host="Host" in headers, skip_accept_encoding=True)
-        for name, value in {**authorization(credentials), **headers}.items():
+        for name, value in headers.items():
             connection.putheader(name, value)
         if body or method in {"POST", "PUT"}:
             connection.putheader("Content-Length", str(len(body)))
@@ -59,11 +73,14 @@ class HttpDoor:
         if not hasattr(self._own, "connection"):
             self._own.connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
             self._own.requests = 0
+            self._own.used = time.monotonic()
             self._opened.append(self._own.connection)
         connection: http.client.HTTPConnection = self._own.connection
         self._own.requests += 1
-        if self._own.requests % REQUESTS == 0:
+        now = time.monotonic()
+        if self._own.requests % REQUESTS == 0 or now - self._own.used > IDLE:
             connection.close()  # the next request opens it anew
+        self._own.used = now
         return connection
 
     def close(self) -> None:

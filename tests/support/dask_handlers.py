@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from distributed import Worker
+
 from flowable.external_worker_client import BpmnError
 
 ROUND = 0.02  # seconds between two looks
@@ -54,6 +56,11 @@ def wait_for(path: str, notes: str) -> str:
     while not Path(path).exists() and time.monotonic() < end:
         time.sleep(ROUND)
     return f"seen by {os.getpid()}"
+
+
+def not_begun(dask_worker: Worker) -> int:
+    """Return how many tasks wait on a worker of the cluster; run there by `Client.run`."""
+    return len(dask_worker.state.ready)
 
 
 def die_once(notes: str) -> str:
