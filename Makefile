@@ -77,8 +77,13 @@ faults: $(VENV)/.ready ## 2,000 jobs in each storm on the real Flowable: workers
 soak: $(VENV)/.ready ## a worker at full speed for ten minutes, with faults: memory, threads, sockets, handles flat; SECONDS=
 	@$(BIN)/python benchmarks/soak.py $(SECONDS)
 
+# What draws the plots, and nothing else needs.
+$(VENV)/.bench: requirements/bench.txt | $(VENV)/.ready
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
 .PHONY: bench
-bench: $(VENV)/.ready ## what the embedded engine, the journal and handlers cost, as ratios in one run, into build/benchmarks
+bench: $(VENV)/.ready $(VENV)/.bench ## what the embedded engine, the journal and handlers cost, as ratios in one run, into build/benchmarks
 	@$(BIN)/python benchmarks/embedded.py
 	@$(BIN)/python benchmarks/journal.py
 	@$(BIN)/python benchmarks/handlers.py
@@ -121,6 +126,7 @@ lock: $(VENV)/bin/uv ## the locks in requirements/ again, from pyproject.toml an
 	$(COMPILE) pyproject.toml --extra dask --extra testing --group dev --constraint requirements/uv.txt \
 		--output-file requirements/dev.txt
 	$(COMPILE) requirements/packaging.in --constraint requirements/dev.txt --output-file requirements/packaging.txt
+	$(COMPILE) --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 .PHONY: clean
 clean: ## away with everything that is made, environments included
