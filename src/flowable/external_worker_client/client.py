@@ -106,6 +106,17 @@ class ExternalWorkerSubscription:
         self.thread.join(timeout)
         return not self.thread.is_alive()
 
+    def wake(self) -> None:
+        """Ask for jobs now, instead of when the wait between two questions is over; the waits begin anew, short.
+
+        For a program that knows that there is work, because it started a process instance itself, say. From any thread,
+        and as often as wanted: one question at a time is on the wire. Nothing happens while all handlers are busy,
+        while a limit (`rate_limit`, `circuit_breaker`) allows no job, or once it is told to stop; after questions that
+        failed, the next one comes a second after the last at the earliest.
+        """
+        if self._consumer is not None:
+            self._consumer.wake()
+
     def __repr__(self) -> str:
         """Say what it is doing."""
         working = "stopping" if self.event.is_set() else "active"
@@ -258,6 +269,8 @@ class ExternalWorkerClient:
             number_of_tasks=arguments.count(number_of_tasks, "number_of_tasks"),
             slots=arguments.count(concurrency, "concurrency", maximum=arguments.MOST_THREADS),
             wait=arguments.seconds(wait_period_seconds, "wait_period_seconds"),
+            # One after the other, exactly so many are locked as version 1 would lock.
+            ahead=concurrency > 1,
         )
         policy = self._retry if retry is None else _retry_policy(retry)
         run_handler = functools.partial(callback.run, callback.check(callback_handler))

@@ -157,6 +157,7 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
             threads=min(_THREADS_FOR_COROUTINES, slots) if coroutine else None,
             tenants=None if tenants is None else frozenset(tenants),
             limiter=declared.limiter,
+            ahead=True,
         ),
         options.get("retry"),
         None if timeout is None else timeout.seconds,

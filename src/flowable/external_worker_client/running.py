@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -33,6 +34,7 @@ from flowable.external_worker_client.job_options import JobOptions, Plan, resolv
 from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.runtime import failure, signals
 from flowable.external_worker_client.runtime.client_runtime import Handling
+from flowable.external_worker_client.runtime.company import SharedLookout
 from flowable.external_worker_client.runtime.loop import Loop, on_a_thread
 from flowable.external_worker_client.runtime.processes import NotPicklableError, ProcessPool
 from flowable.external_worker_client.runtime.signals import Caught
@@ -213,10 +215,13 @@ class Running:
         # All of them, before the first job is acquired.
         for entry, shared in zip(self._entries, shares, strict=True):
             _check_shared(entry.declared, shared)
+        lookout = None
+        if len(plans) > 1:
+            lookout = SharedLookout(min(plan.options.wait for plan in plans), random.random)
         for entry, plan, shared in zip(self._entries, plans, shares, strict=True):
             calls = _Calls(entry, plan, client, shared, loop, pools.get(entry.topic))
-            policy = calls.policy
-            self.subscriptions[entry.topic] = start_work(client, plan.options, policy, calls.handling)
+            options = replace(plan.options, lookout=lookout)
+            self.subscriptions[entry.topic] = start_work(client, options, calls.policy, calls.handling)
 
     def _lifespans(self) -> list[Lifespan]:
         """Return those that are to be entered, each once, outer ones before those that they are around."""

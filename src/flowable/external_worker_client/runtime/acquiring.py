@@ -123,6 +123,10 @@ class Acquiring:
                 self._on_the_wire.discard(question.topic)
                 self._changed.notify_all()
 
+    def under_way(self) -> int:
+        """Return how many acquires of this client are on the wire, or about to be."""
+        return len(self._on_the_wire)
+
     def next_look(self) -> float | None:
         """Return when to look for lost acquires next, on the clock. `None`: nothing is lost."""
         return self._lost.next_look()

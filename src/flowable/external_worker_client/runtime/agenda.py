@@ -7,7 +7,9 @@ subscription with one slot does everything on one thread. The rules:
 - Never more handlers at once than slots. A thread that settles is not free.
 - Handlers that run elsewhere (coroutines, on an event loop) take no thread: there, a few threads serve many slots, and
   whoever is free settles what has ended.
-- One acquire at a time. It asks for what the free slots can take, and for no less than `batch`.
+- One acquire at a time. It asks for what the free slots can take, and for no less than `batch`. Where jobs may be held
+  in stock (`prefetch`), it asks for some more, and before the last of them is started.
+- Settling goes before acquiring, unless the handlers would run out of jobs meanwhile.
 - A job whose acquire found a free slot always starts; one that waited starts if enough of its lock is left.
 - Once told to stop, nothing is started and nothing acquired; what waits is given back; then the threads leave, the
   first one last.
@@ -26,10 +28,18 @@ from flowable.external_worker_client.rest.answers import Reading
 from flowable.external_worker_client.runtime import lifecycle
 from flowable.external_worker_client.runtime.held import HeldJob
 from flowable.external_worker_client.runtime.polling import Polling
+from flowable.external_worker_client.runtime.prefetch import Prefetch
 
 #: Free slots that one acquire asks for, at most: larger batches of several workers clash more often than they gain
 #: (docs/engine.md, Acquire).
 LARGEST_BATCH = 20
+
+#: After a question that failed, being woken does not shorten the pause below this.
+SHORTEST_PAUSE_AFTER_ERRORS = 1.0  # seconds
+
+#: A look that may not be made now, because others ask, is put off by so much, and dropped after so long.
+LOOK_AGAIN = 0.02  # seconds
+LOOKS_EXPIRE = 0.5  # seconds
 
 #: Jobs that one thread gives back before it looks what else there is.
 RELEASED_AT_ONCE = 5
@@ -72,9 +82,17 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Ask the engine for so many jobs."""
+    """Ask the engine for jobs.
+
+    Attributes:
+        count: For so many.
+        idle: Whether there was no work for long: it may be enough to know that there is none in the engine at all.
+        extra: Whether it is asked before its time, because a job was settled whose process may go on here.
+    """
 
     count: int
+    idle: bool = False
+    extra: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,7 @@ class Agenda:
         wait: Longest pause between two questions while there is no work.
         threads: How many threads there are, if handlers run elsewhere. `None`: one for each slot, and handlers run on
             them.
+        ahead: Whether jobs may be held in stock.
 
     Attributes:
         polling: When to ask, and for how many.
@@ -118,10 +137,13 @@ class Agenda:
         away: Jobs whose delivery has left the thread of their handler.
         acquiring: Whether an acquire is on the wire.
         runs: Run times of handlers, the latest ones.
+        prefetch: What was measured, from which the stock follows.
         threads: Threads that have not left.
     """
 
-    def __init__(self, *, slots: int, batch: int, lock: float, wait: float, threads: int | None = None) -> None:
+    def __init__(
+        self, *, slots: int, batch: int, lock: float, wait: float, threads: int | None = None, ahead: bool = False
+    ) -> None:
         self._slots = slots
         self._batch = batch
         self._lock = lock
@@ -135,6 +157,17 @@ class Agenda:
         self.away = 0
         self.acquiring = False
         self.runs: deque[float] = deque(maxlen=RUNS_REMEMBERED)
+        self.prefetch = Prefetch()
+        self._ahead = ahead
+        self._more = False
+        self._asked = 0
+        self._asked_at = -math.inf
+        self._worked_at = -math.inf
+        self._again = False
+        self._extra = False
+        # Moments, and when they are too old.
+        self._looks: list[tuple[float, float]] = []
+        self._look: tuple[float, float] | None = None
         self._elsewhere = threads is not None
         self.threads = self._made = slots if threads is None else threads
         self._looked = False
@@ -157,23 +190,55 @@ class Agenda:
         """
         if self._asker == thread:
             self._asker = None
-        if self.finished:
+        ahead = not stopping and self._runs_out(now)
+        if self.finished and not (ahead and len(self.finished) <= self.threads):
             self.busy += 1
             return Settle(self.finished.popleft())
         if stopping:
             return self._stopping(thread, lost=lost)
+        if ahead:
+            return self._acquire(now)
         if self.waiting and self.free:
             return self._start_or_release(now)
+        return self._acquire_or_wait(thread, now)
+
+    def _acquire_or_wait(self, thread: int, now: float) -> Step:
         if self.waiting or not self.free or self.acquiring or self._asker is not None:
             return Wait(math.inf)
-        if now < self._ask_at:
+        due = self._due()
+        if now < due:
             # One thread waits for the moment to ask; the others wait for what that brings.
             self._asker = thread
-            return Wait(self._ask_at - now)
+            return Wait(due - now)
+        return self._acquire(now)
+
+    def _acquire(self, now: float) -> Acquire:
         self.acquiring = True
         self._limited = False
-        self._wanted = max(self._batch, min(self.free, LARGEST_BATCH))
-        return Acquire(self.polling.size(self._wanted))
+        self._again = False
+        self._extra = now < self._ask_at
+        self._look = self._looks.pop(0) if self._extra and self._looks else None
+        if not self._extra:
+            self._looks.clear()
+        idle = self.polling.idle and not self._extra
+        self._asked_at = now
+        stock = self.prefetch.stock(self._slots, self._lock) if self._ahead else 0
+        self._wanted = max(self._batch, min(self.free + stock, LARGEST_BATCH))
+        self._asked = self.polling.size(self._wanted)
+        return Acquire(self._asked, idle=idle, extra=self._extra)
+
+    def _due(self) -> float:
+        """Return when to ask next: when it is time, or when there is to be a look."""
+        return min(self._ask_at, self._looks[0][0]) if self._looks else self._ask_at
+
+    def _runs_out(self, now: float) -> bool:
+        """Say whether it is time to ask for more while there is still work; the last answer had all that was asked."""
+        if not self._ahead or not self._more or self.acquiring or now < self._ask_at:
+            return False
+        if self._made == 1 or not (self.waiting or not self.free):
+            return False
+        low = min(self.prefetch.low(self._slots), LARGEST_BATCH)
+        return len(self.waiting) < low and self.prefetch.stock(self._slots, self._lock) > 0
 
     def release_waiting(self) -> Release | None:
         """Decide, for whoever is free for it, what is to be given back now that the subscription stops."""
@@ -235,13 +300,23 @@ class Agenda:
         for held in jobs[: self.free]:
             held.at_once = True
         self.waiting.extend(jobs)
-        found = self.polling.found_work if answered else self.polling.found_nothing
-        self.polling = found(self._wanted)
-        self._ask_at = now + self.polling.pause(self._ceiling, chance)
+        self._more = answered >= self._asked
+        if answered:
+            self._worked_at = now
+            self._looks.clear()
+            self.prefetch = self.prefetch.acquired(max(0.0, now - self._asked_at))
+            self.polling = self.polling.found_work(self._wanted)
+        elif self._extra and not self._again:
+            # A look beside the usual questions: these go on as if it had not been.
+            return
+        else:
+            self.polling = self.polling.found_nothing(self._wanted, since_work=now - self._worked_at)
+        self._ask_at = now if self._again else now + self.polling.pause(self._ceiling, chance)
 
     def not_acquired(self, reading: Reading, now: float, chance: float) -> float:
         """An acquire failed. Arguments as for `acquired`; returns the pause before the next, in seconds."""
         self.acquiring = False
+        self._looks.clear()
         self.polling = self.polling.failed()
         pause = self.polling.pause_after(reading, chance)
         self._ask_at = now + pause
@@ -254,6 +329,7 @@ class Agenda:
     def allowed(self, jobs: int) -> None:
         """The limits of the topic allow so many jobs. That a smaller batch comes back empty tells less."""
         self._wanted = min(self._wanted, jobs)
+        self._asked = min(self._asked, jobs)
 
     def not_allowed(self, until: float) -> None:
         """The acquire was not sent: the limits of the topic do not allow a job before this moment."""
@@ -276,6 +352,55 @@ class Agenda:
         """Let the next question not wait longer: there is something to look after before it."""
         self._ask_at = min(self._ask_at, moment)
 
+    def wake(self, now: float) -> int | None:
+        """Somebody knows that there may be work: ask now.
+
+        After errors, not within a second of the last question. While a limit of the topic allows nothing, or nothing
+        fits in, it is asked when that ends.
+
+        Returns:
+            The thread that waits to ask, which is to be woken. `None`: nobody does.
+        """
+        if self.polling.errors:
+            self.ask_no_later_than(max(now, self._asked_at + SHORTEST_PAUSE_AFTER_ERRORS))
+        else:
+            # An acquire that is under way may have missed it.
+            self._again = self.acquiring
+            self.polling = self.polling.woken()
+            if not self._limited:
+                self.ask_no_later_than(now)
+        return self._asker
+
+    def ask_at(self, now: float) -> int | None:
+        """There is work in the engine, perhaps of this topic: ask now, if it waits idly. Returns as `wake`."""
+        if not self.waits_idly(now):
+            return None
+        self._ask_at = now
+        return self._asker
+
+    def waits_idly(self, now: float) -> bool:
+        """Say whether there is no work, and it is asked for later: what a look may shorten."""
+        if self.waiting or not self.free or self.acquiring or self._limited:
+            return False
+        return not self.polling.errors and now < self._ask_at
+
+    def look_at(self, moment: float) -> int | None:
+        """Ask at this moment as well. Returns as `wake`, if the thread waits for a later one."""
+        before = self._due()
+        self._looks = sorted([*self._looks, (moment, moment + LOOKS_EXPIRE)])
+        return self._asker if moment < before else None
+
+    def look_later(self, now: float) -> None:
+        """A look is not made now, because others ask: a little later, unless it has become too old."""
+        self.acquiring = False
+        if self._look is not None and now + LOOK_AGAIN < self._look[1]:
+            self._looks = sorted([*self._looks, (now + LOOK_AGAIN, self._look[1])])
+
+    def nothing_there(self, next_question: float) -> None:
+        """The question was not sent: there is no work in the engine at all. Ask at this moment."""
+        self.acquiring = False
+        self._ask_at = next_question
+
     def is_here_after_all(self) -> None:
         """A job that was to be started elsewhere is settled on this thread: its outcome is known without a run."""
         self.running -= 1
@@ -286,11 +411,21 @@ class Agenda:
         self.running -= 1
         self.finished.append(held)
 
-    def ended(self, run: float | None = None) -> None:
-        """A job that was started has come to its end. `run`: how long its handler ran, if it did, in seconds."""
+    def ended(self, run: float | None = None, *, cycle: float | None = None, now: float | None = None) -> None:
+        """A job that was started has come to its end.
+
+        Args:
+            run: How long its handler ran, if it did, in seconds.
+            cycle: How long it took from the start of the handler until it was settled. `None`: it was not.
+            now: The time, if it was settled.
+        """
         self.busy -= 1
         if run is not None:
             self.runs.append(run)
+        if cycle is not None:
+            self.prefetch = self.prefetch.ended(cycle)
+        if now is not None:
+            self._worked_at = now
 
     def not_started(self) -> None:
         """A job that was to be started is given back instead."""

@@ -12,6 +12,7 @@ from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.runtime import clock as clocks
 from flowable.external_worker_client.runtime.acquiring import Acquiring
 from flowable.external_worker_client.runtime.clock import Clock
+from flowable.external_worker_client.runtime.company import Company
 from flowable.external_worker_client.runtime.courier import Courier
 from flowable.external_worker_client.runtime.held import Registry
 from flowable.external_worker_client.runtime.keeper import Keeper
@@ -67,6 +68,7 @@ class Runtime:
         self._chance = chance
         self._records = records
         self._registry = Registry()
+        self._company = Company(clock)
         self._keeper = Keeper()
         self._courier = Courier(clock)
         self._acquiring = Acquiring(rest_client=rest_client, generated_id=generated_id, clock=clock, chance=chance)
@@ -111,6 +113,7 @@ class Runtime:
             acquiring=self._acquiring,
             registry=self._registry,
             records=self._records,
+            company=self._company,
             keeper=self._keeper,
             courier=self._courier,
             elsewhere=handled.elsewhere,

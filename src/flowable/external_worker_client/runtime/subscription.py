@@ -34,6 +34,7 @@ from flowable.external_worker_client.runtime.agenda import (
     Wait,
 )
 from flowable.external_worker_client.runtime.clock import Clock
+from flowable.external_worker_client.runtime.company import Company, SharedLookout
 from flowable.external_worker_client.runtime.courier import Courier
 from flowable.external_worker_client.runtime.explain import explain, late_start, overrun
 from flowable.external_worker_client.runtime.giving_back import give_back
@@ -75,6 +76,8 @@ class Options:
         threads: How many threads serve handlers that run elsewhere. `None`: handlers run on a thread for each slot.
         limiter: Decides for how many jobs may be asked. `None`: any number.
         tenants: Tenants whose jobs are worked on, `""` for jobs without one; others are given back. `None`: all.
+        ahead: Whether jobs may be held in stock, so that handlers need not wait for acquires.
+        lookout: Tells whether it is worth asking for jobs after a long time without. `None`: it always is.
     """
 
     question: Question
@@ -84,6 +87,8 @@ class Options:
     threads: int | None = None
     tenants: frozenset[str] | None = None
     limiter: Limiter | None = None
+    ahead: bool = False
+    lookout: SharedLookout | None = None
 
 
 class Consumer:
@@ -96,6 +101,7 @@ class Consumer:
         acquiring: The acquires of the client.
         registry: The jobs that the client holds.
         records: Where it is written down what happens to them.
+        company: The subscriptions of the client.
         keeper: The client's.
         courier: The client's.
         elsewhere: Starts handlers that do not run on the subscription's threads. `None`: they do.
@@ -119,6 +125,7 @@ class Consumer:
         acquiring: Acquiring,
         registry: Registry,
         records: Records,
+        company: Company,
         keeper: Keeper,
         courier: Courier,
         elsewhere: Elsewhere | None = None,
@@ -135,6 +142,8 @@ class Consumer:
         self._acquiring = acquiring
         self._registry = registry
         self._records = records
+        self._company = company
+        self._lookout = options.lookout
         self._keeper = keeper
         self._courier = courier
         self.stop = stop
@@ -146,6 +155,7 @@ class Consumer:
             lock=self._lock_seconds,
             wait=options.wait,
             threads=options.threads,
+            ahead=options.ahead,
         )
         self._guard = threading.Lock()
         self._wakes = [Wake(stop) for _ in range(self._agenda.threads)]
@@ -160,6 +170,9 @@ class Consumer:
         self.threads: Sequence[threading.Thread] = ()
         self.ended = False
         stop.on_set = self._told_to_stop
+        self._number = company.join(self)
+        if self._lookout is not None:
+            self._lookout.join(self)
 
     # ------------------------------------------------------------ the threads
 
@@ -180,11 +193,15 @@ class Consumer:
             except BaseException as error:  # noqa: BLE001 - a fault of this library must not end the subscription
                 self._unexpected(error)
         if thread == FIRST_THREAD:
-            self._keeper.detach(self)
-            self._courier.detach(self)
-            self.ended = True
+            self._detach()
             self._say(logging.INFO, "Topic %r: unsubscribed", self._topic)
         self._nudge_all()
+
+    def _detach(self) -> None:
+        self._keeper.detach(self)
+        self._courier.detach(self)
+        self._company.leave(self._number)
+        self.ended = True
 
     def _next(self, thread: int) -> Step:
         wake = self._wakes[thread]
@@ -219,8 +236,8 @@ class Consumer:
                 self._settle(held)
             case Release(held, pause, reason):
                 self._release(held, pause=pause, reason=reason)
-            case Acquire(count):
-                self._acquire(count)
+            case Acquire():
+                self._acquire(step)
             case Look():
                 self._look()
             case Leave():
@@ -247,7 +264,18 @@ class Consumer:
 
     # ------------------------------------------------------------ acquire
 
-    def _acquire(self, count: int) -> None:
+    def _acquire(self, step: Acquire) -> None:
+        count = step.count
+        if step.extra and self._acquiring.under_way() > 1:
+            with self._guard:
+                self._agenda.look_later(self._clock.now())
+            return
+        if step.idle and self._lookout is not None:
+            until = self._lookout.wait_until(self._rest_client(), self._clock)
+            if until is not None:
+                with self._guard:
+                    self._agenda.nothing_there(until)
+                return
         if self._records.somebody_is_to_be_alone():
             # What is acquired now would wait for that, and its lock would run out.
             with self._guard:
@@ -292,6 +320,7 @@ class Consumer:
                 self._not_used(1)
                 said = "Topic %r: job %s came again while it is worked on here, and is not run twice"
                 self._say(logging.INFO, said, self._topic, job.id)
+        self._found(answer)
         known: Mapping[str, Recollection] = self._records.recall(held) if held else {}
         with self._guard:
             self._known.update(known)
@@ -317,6 +346,13 @@ class Consumer:
                 'flowable:exclusive="false" on the external worker tasks of this topic',
                 self._topic,
             )
+
+    def _found(self, answer: Answer) -> None:
+        """Tell the other subscriptions what an acquire has brought."""
+        if answer.jobs:
+            self._company.found(self._number)
+            if self._lookout is not None:
+                self._lookout.found()
 
     def _not_used(self, jobs: int) -> None:
         """Give back to the limits of the topic what no handler is called for."""
@@ -441,16 +477,20 @@ class Consumer:
             self._say_overrun(held)
         with self._guard:
             self._at_work.discard(held)
+            now = self._clock.now()
+            settled = held.state is State.SETTLED
             if moved is None:
-                self._agenda.ended(held.ran)
+                cycle = now - held.began if settled and held.began is not None else None
+                self._agenda.ended(held.ran, cycle=cycle, now=now if settled else None)
             else:
                 self._agenda.moved_away(held.ran)
                 self._on_the_way.add(held)
-            asker = self._agenda.may_be_allowed(self._clock.now())
-        if asker is not None:
-            self._wakes[asker].nudge()
+            asker = self._agenda.may_be_allowed(now)
+        self._nudge(asker)
         if moved is None:
             self._let_go(held)
+            if settled and not self.stop.is_set():
+                self._company.settled(self._number)
         else:
             self._courier.send_later(moved, self._runner.resume, functools.partial(self._arrived, held))
         if self.stop.is_set():
@@ -520,6 +560,35 @@ class Consumer:
         with self._guard:
             self._agenda.gave_back(self._clock.now())
 
+    # ------------------------------------------------------------ for the other subscriptions, and for people
+
+    def waits_idly(self) -> bool:
+        """See `company.Member.waits_idly`."""
+        with self._guard:
+            return self._agenda.waits_idly(self._clock.now())
+
+    def look_at(self, moment: float) -> None:
+        """See `company.Member.look_at`."""
+        with self._guard:
+            asker = self._agenda.look_at(moment)
+        self._nudge(asker)
+
+    def ask_now(self) -> None:
+        """See `company.Member.ask_now`."""
+        with self._guard:
+            asker = self._agenda.ask_at(self._clock.now())
+        self._nudge(asker)
+
+    def wake(self) -> None:
+        """Ask for jobs now. See `ExternalWorkerSubscription.wake`."""
+        with self._guard:
+            asker = self._agenda.wake(self._clock.now())
+        self._nudge(asker)
+
+    def _nudge(self, thread: int | None) -> None:
+        if thread is not None:
+            self._wakes[thread].nudge()
+
     # ------------------------------------------------------------ for the keeper, and for whoever waits for the end
 
     def mind(self) -> float | None:
@@ -550,9 +619,7 @@ class Consumer:
         with self._guard:
             self._agenda.started(threads)
         if not threads:
-            self._keeper.detach(self)
-            self._courier.detach(self)
-            self.ended = True
+            self._detach()
         self._nudge_all()
 
     def _say_overrun(self, held: HeldJob) -> None:

@@ -1,0 +1,139 @@
+"""Which topics to look at once a job was settled, because the next task of its process usually appears then. Pure.
+
+The API does not tell what follows, so the idle topics of the client are asked, a little later and a few times: first
+those on which something was found before after a job of the same topic. All that is bounded: 20 looks a second for a
+client, three on a topic after each job, one on a topic every 50 milliseconds. Times are in seconds on the caller's
+clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: When to look, after a job was settled: the engine goes on with the process within milliseconds, if it is not busy.
+DELAYS = (0.02, 0.08, 0.25)  # seconds
+
+#: Looks a second for one client, and at most so many in a row.
+RATE = 20.0
+
+#: A topic is not looked at more often.
+SHORTEST_DISTANCE = 0.05  # seconds
+
+#: Jobs of one topic that are settled in quick succession are one occasion.
+SHORTEST_PAUSE = 0.01  # seconds
+
+#: Looks that are kept for topics on which something was found before.
+_RESERVED = 8.0
+
+#: How often looks have to have been of use, lately, to count as such: a topic that follows another one always comes to
+#: 4, and is forgotten after so many jobs without.
+_KNOWN = 0.5
+_MOST = 4.0
+_FORGET = 0.8
+
+#: What is found so long after the last look is no success of it.
+_CREDIT = 0.1  # seconds
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Looks that are planned on a topic.
+
+    Attributes:
+        after: The topic whose job was settled.
+        last: The moment of the last of them.
+    """
+
+    after: int
+    last: float
+
+
+class Looks:
+    """The looks of one client. Topics are numbers here. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._left = RATE
+        self._counted_at = -math.inf
+        self._planned: dict[int, list[float]] = {}
+        self._pending: dict[int, _Pending] = {}
+        self._occasions: dict[int, float] = {}
+        self._follows: dict[int, dict[int, float]] = {}
+
+    def worth_it(self, topic: int, now: float) -> bool:
+        """Say whether looks may be planned after a job of a topic; quick."""
+        self._refill(now)
+        if self._left < 1.0 or now - self._occasions.get(topic, -math.inf) < SHORTEST_PAUSE:
+            return False
+        self._occasions[topic] = now
+        return True
+
+    def settled(self, topic: int, idle: Sequence[int], now: float) -> list[tuple[int, float]]:
+        """Plan looks after a job was settled.
+
+        Args:
+            topic: Its topic.
+            idle: The topics that wait to be asked.
+            now: The time.
+
+        Returns:
+            Topics and moments, in no order.
+        """
+        self._refill(now)
+        self._forget(topic, now)
+        known = self._follows.get(topic, {})
+        likely = sorted((each for each in idle if known.get(each, 0.0) >= _KNOWN), key=lambda each: -known[each])
+        others = sorted(
+            (each for each in idle if known.get(each, 0.0) < _KNOWN),
+            key=lambda each: max(self._planned.get(each, ()), default=-math.inf),
+        )
+        looks: list[tuple[int, float]] = []
+        for reserved, topics in ((0.0, likely), (_RESERVED, others)):
+            looks += [
+                (each, now + delay)
+                for delay in DELAYS
+                for each in topics
+                if self._left >= 1.0 + reserved and self._plan(topic, each, now + delay)
+            ]
+        return looks
+
+    def found(self, topic: int, now: float) -> None:
+        """An acquire has brought jobs of a topic."""
+        pending = self._pending.pop(topic, None)
+        if pending is not None and now <= pending.last + _CREDIT:
+            follows = self._follows.setdefault(pending.after, {})
+            follows[topic] = min(_MOST, follows.get(topic, 0.0) + 1.0)
+
+    def left(self, topic: int) -> None:
+        """A topic is not worked on any more."""
+        self._planned.pop(topic, None)
+        self._occasions.pop(topic, None)
+        self._pending.pop(topic, None)
+        self._follows.pop(topic, None)
+        for follows in self._follows.values():
+            follows.pop(topic, None)
+
+    def _plan(self, after: int, topic: int, moment: float) -> bool:
+        planned = [other for other in self._planned.get(topic, ()) if other > self._counted_at - SHORTEST_DISTANCE]
+        if any(abs(moment - other) < SHORTEST_DISTANCE for other in planned):
+            return False
+        self._left -= 1.0
+        self._planned[topic] = [*planned, moment]
+        self._pending[topic] = _Pending(after, max(self._planned[topic]))
+        return True
+
+    def _forget(self, after: int, now: float) -> None:
+        """Let what was looked for in vain after jobs of a topic count less."""
+        long_ago = now - _CREDIT
+        vain = [each for each, one in self._pending.items() if one.after == after and one.last < long_ago]
+        follows = self._follows.get(after, {})
+        for topic in vain:
+            del self._pending[topic]
+            if topic in follows:
+                follows[topic] *= _FORGET
+
+    def _refill(self, now: float) -> None:
+        if now > self._counted_at:
+            self._left = min(RATE, self._left + (now - self._counted_at) * RATE)
+            self._counted_at = now
