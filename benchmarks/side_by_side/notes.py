@@ -1,0 +1,112 @@
+"""Programs that note when their handlers are called, and the processes that give them something to do.
+
+Times are seconds since 1970, of the clock of this machine, which the engine reads as well.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+READY = 60.0  # seconds, for a program to be at work
+ENDS = 15.0  # seconds, for it to end
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A handler was called."""
+
+    at: float
+    topic: str
+    instance: str
+
+
+class Noting:
+    """One of the programs of `noting/`, at work inside of the `with` block.
+
+    Args:
+        command: What runs the program, up to what it takes before the groups of topics.
+        groups: Topics. Each group gets a client of its own.
+    """
+
+    def __init__(self, command: Sequence[str], groups: Sequence[Sequence[str]]) -> None:
+        self._command = [*command, json.dumps([list(group) for group in groups])]
+        self._changed = threading.Condition()
+        self._notes: dict[str, list[Note]] = {}
+        self._ready = False
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = process
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+        with self._changed:
+            ready = self._changed.wait_for(lambda: self._ready or process.poll() is not None, READY)
+        if not (ready and self._ready):
+            self.__exit__()
+            raise RuntimeError(f"{self._command[:3]} is not at work after {READY:g} s")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.close()
+        try:
+            self._process.wait(ENDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            at, topic, instance = line.split()
+            with self._changed:
+                self._ready = True
+                self._notes.setdefault(instance, []).append(Note(float(at), topic, instance))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait_for(self, instance: str, calls: int, deadline: float) -> list[Note]:
+        """Wait until so many handlers were called for a process instance, and return what was noted.
+
+        Args:
+            instance: Id of the process instance.
+            calls: How many.
+            deadline: How long to wait, in seconds.
+
+        Raises:
+            TimeoutError: It took longer.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._notes.get(instance, ())) >= calls, deadline):
+                raise TimeoutError(f"{len(self._notes.get(instance, ()))} of {calls} handlers called in {deadline:g} s")
+            return list(self._notes[instance])
+
+
+def model(key: str, topics: Sequence[str]) -> str:
+    """Return a process of external worker tasks in a row, otherwise as a modeller leaves them."""
+    names = ["start", *(f"task{number}" for number in range(1, len(topics) + 1)), "end"]
+    flows = "".join(
+        f'<sequenceFlow id="flow{number}" sourceRef="{names[number]}" targetRef="{names[number + 1]}"/>'
+        for number in range(len(names) - 1)
+    )
+    tasks = "".join(
+        f'<serviceTask id="{name}" flowable:type="external-worker" flowable:topic="{topic}"/>'
+        for name, topic in zip(names[1:-1], topics, strict=True)
+    )
+    return (
+        '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:flowable="http://flowable.org/bpmn" '
+        f'targetNamespace="https://example.org/benchmarks"><process id="{key}" isExecutable="true">'
+        f'<startEvent id="start"/>{tasks}<endEvent id="end"/>{flows}</process></definitions>'
+    )
+
+
+def now() -> float:
+    """Return the time that notes are compared with."""
+    return time.time()
