@@ -123,7 +123,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork
 .PHONY: lock
 lock: $(VENV)/bin/uv ## the locks in requirements/ again, from pyproject.toml and *.in; UPGRADE=1: newest versions
 	$(COMPILE) requirements/uv.in --output-file requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra dask --extra testing --group dev --constraint requirements/uv.txt \
+	$(COMPILE) pyproject.toml --extra dask --extra fast --extra testing --group dev --constraint requirements/uv.txt \
 		--output-file requirements/dev.txt
 	$(COMPILE) requirements/packaging.in --constraint requirements/dev.txt --output-file requirements/packaging.txt
 	$(COMPILE) --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt

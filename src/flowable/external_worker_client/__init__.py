@@ -27,6 +27,7 @@ from flowable.external_worker_client.errors import (
     ClientClosedError,
     ExternalWorkerError,
     InvalidArgumentError,
+    MissingExtraError,
     MissingVariableError,
     UnreadableVariableError,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "InvalidVariablesError",
     "Job",
     "JobFailure",
+    "MissingExtraError",
     "MissingVariableError",
     "ProcessDiedError",
     "ProcessTimeoutError",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from flowable.external_worker_client.errors import SECRET, InvalidArgumentError
@@ -92,6 +92,15 @@ def timeout(value: object) -> tuple[float, float]:
         accepted = "seconds above zero, or a pair of them: (to connect, to wait for the answer)"
         raise InvalidArgumentError("timeout", cast("object", value), accepted)
     return numbers[0], numbers[1]
+
+
+def transport(value: object) -> Literal["requests", "fast"]:
+    """Check what carries requests: `"requests"`, which is also what `None` means, or `"fast"`."""
+    if value is None or value == "requests":
+        return "requests"
+    if value == "fast":
+        return "fast"
+    raise InvalidArgumentError("transport", value, 'None or "requests" (both: the requests library), or "fast"')
 
 
 def function(value: object, parameter: str) -> Callable[..., Any]:

@@ -22,7 +22,12 @@ from flowable.external_worker_client.errors import ClientClosedError, InvalidArg
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import callback
 from flowable.external_worker_client.policies import RetryPolicy
-from flowable.external_worker_client.restclient import DEFAULT_TIMEOUT, FlowableExternalWorkerRestClient, Timeout
+from flowable.external_worker_client.restclient import (
+    DEFAULT_TIMEOUT,
+    FlowableExternalWorkerRestClient,
+    Timeout,
+    TransportName,
+)
 from flowable.external_worker_client.runtime import signals
 from flowable.external_worker_client.runtime.acquiring import Question
 from flowable.external_worker_client.runtime.client_runtime import Handling, Runtime, say_still_running, wait_for_end
@@ -151,9 +156,14 @@ class ExternalWorkerClient:
             `RetryPolicy()` says.
         engine: The release of the engine, such as `"7.2"` or `"6.8"`: variables that it cannot hold are then refused
             before they are sent. `None`: not known, and nothing is asked; the engine's own refusal fails the job.
+        transport: What carries requests. `"fast"`: pyreqwest, which needs the extra `fast`, and takes over what the
+            session says about certificates, proxies, headers and credentials that only set headers
+            (docs/transports.md). `"requests"` or `None`: the session itself, which can do everything.
 
     Raises:
-        InvalidArgumentError: An argument is not what is described above.
+        InvalidArgumentError: An argument is not what is described above, or the fast transport cannot do what `auth`
+            or `customize_session` asks for.
+        MissingExtraError: The fast transport is not installed.
     """
 
     def __init__(
@@ -168,6 +178,7 @@ class ExternalWorkerClient:
         journal: str | os.PathLike[str] | None = None,
         retry: RetryPolicy | None = None,
         engine: str | None = None,
+        transport: TransportName | None = None,
     ) -> None:
         name = worker_id or _generated_worker_id()
         self._restClient = FlowableExternalWorkerRestClient(
@@ -177,6 +188,7 @@ class ExternalWorkerClient:
             customize_session=customize_session,
             timeout=timeout,
             engine=engine,
+            transport=transport,
         )
         self._retry = _retry_policy(retry)
         self._worker_id = name
@@ -410,9 +422,9 @@ class ExternalWorkerClient:
         """Say where and as whom; no credentials."""
         # People put objects of their own in the REST client's place.
         host = arguments.without_credentials(str(getattr(self._restClient, "flowable_host", None)))
-        return (
-            f"ExternalWorkerClient(flowable_host={host!r}, worker_id={getattr(self._restClient, 'worker_id', None)!r})"
-        )
+        name = getattr(self._restClient, "worker_id", None)
+        fast = ", transport='fast'" if getattr(self._restClient, "transport", None) == "fast" else ""
+        return f"ExternalWorkerClient(flowable_host={host!r}, worker_id={name!r}{fast})"
 
 
 def start_work(

@@ -4,6 +4,7 @@
 ExternalWorkerError                     everything raised by this library on purpose, and by handlers to end their job
 ├─ InvalidArgumentError                 an argument was refused; nothing was sent            (also ValueError)
 ├─ MissingVariableError                 a job has no variable of that name                   (also KeyError)
+├─ MissingExtraError                    what is optional is to be used, and is not installed   (also ImportError)
 ├─ UnreadableVariableError              a variable was touched whose content did not come
 ├─ ClientClosedError                    a client was to be used after it was closed          (also RuntimeError)
 ├─ FlowableRestException                the engine, or something before it, did not answer as asked
@@ -99,6 +100,28 @@ class ClientClosedError(ExternalWorkerError, RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Make it picklable: the text is no argument."""
         return type(self), ()
+
+
+class MissingExtraError(ExternalWorkerError, ImportError):
+    """Something is to be used that needs a package which is not installed.
+
+    Args:
+        what: What needs it.
+        extra: The extra of this distribution that brings it.
+
+    Attributes:
+        what: As given.
+        extra: As given.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what = what
+        self.extra = extra
+        super().__init__(f"{what} needs more: pip install 'flowable.external-worker-client[{extra}]'")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the attributes when the exception is pickled."""
+        return type(self), (self.what, self.extra)
 
 
 class MissingVariableError(ExternalWorkerError, KeyError):

@@ -6,7 +6,7 @@ How the engine behaves, and why the arguments are checked as they are: docs/engi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import requests
 from requests import Session
@@ -15,7 +15,7 @@ from requests.auth import AuthBase
 from flowable.external_worker_client import arguments, durations
 from flowable.external_worker_client.durations import DurationLike
 from flowable.external_worker_client.engine_rest_variable import EngineRestVariable
-from flowable.external_worker_client.errors import InvalidArgumentError
+from flowable.external_worker_client.errors import InvalidArgumentError, MissingExtraError
 from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException
 from flowable.external_worker_client.list_result import ListResult
@@ -33,6 +33,9 @@ from flowable.external_worker_client.variables import Release, release
 
 __all__ = ["JOB_API", "FlowableExternalWorkerRestClient", "FlowableRestException"]
 
+if TYPE_CHECKING:
+    from flowable.external_worker_client.rest.pyreqwest_transport import PyreqwestTransport
+
 DEFAULT_TIMEOUT = (5.0, 35.0)  # seconds to connect, seconds to wait: an engine without its database answers after 30
 
 #: Connections that a client keeps open, at most.
@@ -42,6 +45,9 @@ POOL = 64
 PAGE = 100
 
 Timeout = float | tuple[float, float]
+
+TransportName = Literal["requests", "fast"]
+"""What carries requests: the requests library, or pyreqwest, which costs a tenth of the time."""
 
 
 class FlowableExternalWorkerRestClient:
@@ -63,15 +69,20 @@ class FlowableExternalWorkerRestClient:
             an answer that never comes would hold a worker up for as long.
         engine: The release of the engine, such as `"6.8"` or `"7.2.0"`: variables that it cannot hold are refused
             before they are sent. `None`: not known; the engine itself refuses them then.
+        transport: What carries requests. `"fast"`: pyreqwest, which needs the extra `fast`, and takes over what the
+            session says about certificates, proxies, headers and credentials that only set headers
+            (docs/transports.md). `"requests"` or `None`: the session itself, which can do everything.
 
     Attributes:
         flowable_host: As given, without one slash at its end.
         worker_id: As given.
-        request_session: The session.
+        transport: What carries requests.
+        request_session: The session. With the fast transport, what its settings are read from.
 
     Raises:
         InvalidArgumentError: An argument is not what is described above, or the session has no adapter for the
-            address.
+            address, or the fast transport cannot do what `auth` or `customize_session` asks for.
+        MissingExtraError: The fast transport is not installed.
     """
 
     def __init__(
@@ -83,8 +94,11 @@ class FlowableExternalWorkerRestClient:
         *,
         timeout: Timeout = DEFAULT_TIMEOUT,
         engine: str | Release | None = None,
+        transport: TransportName | None = None,
     ) -> None:
         host = arguments.url(flowable_host)
+        self.transport: TransportName = arguments.transport(transport)
+        kind = _TRANSPORTS[self.transport]()
         self.worker_id: str = arguments.worker_id(worker_id)
         session = requests.Session()
         # As many connections stay open as one client can use at a time; requests would keep ten, and complain.
@@ -102,7 +116,7 @@ class FlowableExternalWorkerRestClient:
                 arguments.without_credentials(host),
                 'a URL that begins with "http://", "https://" or what customize_session mounted an adapter for',
             ) from None
-        self._transport = RequestsTransport(host.removesuffix("/"), session, arguments.timeout(timeout))
+        self._transport = kind(host.removesuffix("/"), session, arguments.timeout(timeout))
         self._owners = Owners()
         self._engine = None if engine is None else release(engine)
 
@@ -436,6 +450,8 @@ class FlowableExternalWorkerRestClient:
         for adapter in self.request_session.adapters.values():
             if isinstance(adapter, InterruptibleAdapter):
                 adapter.connections.interrupt()
+        if not isinstance(self._transport, RequestsTransport):
+            self._transport.interrupt()
 
     def close(self) -> None:
         """Close the connections that are open. The client can be used again, and opens new ones."""
@@ -444,7 +460,8 @@ class FlowableExternalWorkerRestClient:
     def __repr__(self) -> str:
         """Say where and as whom; no credentials."""
         host = arguments.without_credentials(self.flowable_host)
-        return f"{type(self).__name__}(flowable_host={host!r}, worker_id={self.worker_id!r})"
+        fast = ", transport='fast'" if self.transport == "fast" else ""
+        return f"{type(self).__name__}(flowable_host={host!r}, worker_id={self.worker_id!r}{fast})"
 
     def settle(self, call: Settling) -> None:
         """Send a settling call once, exactly as it is. What the methods above do with their arguments.
@@ -501,6 +518,25 @@ class FlowableExternalWorkerRestClient:
         finally:
             # An exception that its own frame holds on to keeps connections open until the garbage is collected.
             del problem
+
+
+def _fast() -> type[PyreqwestTransport]:
+    # Only now: it is optional, and takes time to import.
+    try:
+        from flowable.external_worker_client.rest.pyreqwest_transport import (  # noqa: PLC0415
+            PyreqwestTransport,
+        )
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "pyreqwest":
+            raise
+        raise MissingExtraError('transport="fast"', "fast") from None
+    return PyreqwestTransport
+
+
+_TRANSPORTS: dict[TransportName, Callable[[], type[RequestsTransport | PyreqwestTransport]]] = {
+    "requests": lambda: RequestsTransport,
+    "fast": _fast,
+}
 
 
 def _hint(response: Response, job_id: str | None) -> str | None:
