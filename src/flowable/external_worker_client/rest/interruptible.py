@@ -1,87 +1,88 @@
-"""An adapter for `requests.Session` whose requests can be ended from another thread.
+"""An adapter for `requests.Session` whose requests can be ended from another thread, and cost little.
 
 A read that waits for an answer cannot be told to give up. A worker that is to stop must not be held up by an engine
 that does not answer, so the socket is shut down under it: the read ends then, with an error like that of a lost
-connection.
+connection. How a usual request is sent at little cost, and how old connections may get: `pools`, `idle`.
 """
 
 from __future__ import annotations
 
-import socket
-import threading
-import weakref
-from contextlib import suppress
+import logging
+import time
+from collections.abc import Callable
 from typing import Any
 
-import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
+from flowable.external_worker_client.rest.as_shipped import METHODS_OF_ADAPTERS
+from flowable.external_worker_client.rest.pools import Connections, HandedOver, kept
 
-class Connections:
-    """The connections of an adapter, open or not."""
-
-    def __init__(self) -> None:
-        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._lock = threading.Lock()
-
-    def add(self, connection: object) -> None:
-        """Note a connection that was just made."""
-        with self._lock:
-            self._made.add(connection)
-
-    def interrupt(self) -> None:
-        """Shut down those that are open: whoever waits for an answer sees the connection closed.
-
-        New requests make new connections.
-        """
-        with self._lock:
-            connections = list(self._made)
-        for connection in connections:
-            connected: object = getattr(connection, "sock", None)
-            if isinstance(connected, socket.socket):
-                # Not the method of a TLS socket, which would take the session from under the thread that reads.
-                with suppress(OSError):
-                    socket.socket.shutdown(connected, socket.SHUT_RDWR)
+_logger = logging.getLogger("urllib3.connectionpool")
 
 
 class InterruptibleAdapter(HTTPAdapter):
-    """The adapter of requests, with `connections.interrupt()`. Takes its arguments."""
+    """The adapter of requests, with `connections.interrupt()`. Takes its arguments, and one more.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - those of the adapter of requests
-        self.connections = Connections()
+    Args:
+        *args: Those of `HTTPAdapter`.
+        clock: Returns seconds; what the age of idle connections is measured by.
+        **kwargs: Those of `HTTPAdapter`.
+    """
+
+    def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **kwargs: Any) -> None:  # noqa: ANN401 - those of the adapter of requests
+        self._clock = clock
         super().__init__(*args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as above
         """See `HTTPAdapter`."""
+        if not hasattr(self, "connections"):
+            self.connections = Connections()
+            self._handed_over = HandedOver()
+            # A copy of an adapter comes without what is ours.
+            self._clock = getattr(self, "_clock", time.monotonic)
         super().init_poolmanager(*args, **kwargs)
-        _note_connections(self.poolmanager, self.connections)
+        self._keep(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> PoolManager:  # noqa: ANN401 - as above
         """See `HTTPAdapter`."""
         manager: PoolManager = super().proxy_manager_for(*args, **kwargs)
-        _note_connections(manager, self.connections)
+        self._keep(manager)
         return manager
 
+    def _keep(self, manager: Any) -> None:  # noqa: ANN401 - as above
+        manager.pool_classes_by_scheme = {
+            scheme: kept(pool, self.connections, self._clock, self._handed_over)
+            for scheme, pool in manager.pool_classes_by_scheme.items()
+        }
 
-def _note_connections(manager: PoolManager, connections: Connections) -> None:
-    """Let the pools of a manager note the connections that they make.
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as above
+        """See `HTTPAdapter`."""
+        pool = self._handed_over.pool
+        return super().get_connection_with_tls_context(*args, **kwargs) if pool is None else pool
 
-    They make those that urllib3 makes at that moment, because recorders of requests put others in their place. And they
-    have the names of those of urllib3, which stand in the texts of errors.
-    """
+    def usable(self) -> bool:
+        """Say whether sending a request by `exchange` of its pool is the same as by `send`."""
+        retries = self.max_retries
+        return (
+            type(self) is InterruptibleAdapter
+            and _KNOWS_ITS_POOLS
+            and _OVERRIDABLE.isdisjoint(vars(self))
+            and retries.total == 0
+            and retries.read is False
+            and not retries.status_forcelist
+            # urllib3 tells of every request then.
+            and not _logger.isEnabledFor(logging.DEBUG)
+        )
 
-    class HTTPConnectionPool(urllib3.HTTPConnectionPool):
-        def _new_conn(self) -> Any:  # noqa: ANN401 - whatever makes connections now
-            connection = super()._new_conn()
-            connections.add(connection)
-            return connection
+    def withdraw(self) -> None:
+        """Close the connection that a pool handed over, if nobody has taken it. Its request was sent."""
+        connection, self._handed_over.connection = self._handed_over.connection, None
+        self._handed_over.pool = None
+        if connection is not None:
+            connection.close()
 
-    class HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
-        def _new_conn(self) -> Any:  # noqa: ANN401 - as above
-            connection = super()._new_conn()
-            connections.add(connection)
-            return connection
 
-    pools: Any = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
-    manager.pool_classes_by_scheme = pools
+# Since requests 2.32.
+_KNOWS_ITS_POOLS = hasattr(HTTPAdapter, "get_connection_with_tls_context")
+_OVERRIDABLE = METHODS_OF_ADAPTERS | frozenset(dir(InterruptibleAdapter))

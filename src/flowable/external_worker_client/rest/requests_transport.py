@@ -2,19 +2,40 @@
 
 One session serves all threads. Redirects: 307 and 308 repeat the request elsewhere and are followed, as version 1 did;
 301, 302 and 303 would turn a POST into a GET of, usually, a login page, and are returned as the answer they are.
+
+There are three ways for a request, which differ in nothing but what they cost:
+
+1. Through the session's `get` and `post`, which work everything out anew. That is the way when somebody has put
+   something of their own in place of a method, of the session or below it: subclasses, mocks, recorders.
+2. Prepared from a template (`prepared`), sent by the session's `send`: with hooks, proxies, other adapters, on new
+   connections, and when anything about the answer is unusual.
+3. Written to an open connection of our own adapter (`interruptible`). Auth has seen the request before.
 """
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from ssl import SSLCertVerificationError
+from typing import Any
 
 import requests
 import urllib3.exceptions
 
+from flowable.external_worker_client.rest.as_shipped import as_shipped, plain_session
+from flowable.external_worker_client.rest.heads import usual_path
+from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
+from flowable.external_worker_client.rest.prepared import (
+    JSON,
+    Prepared,
+    Template,
+    basic,
+    head_of,
+    settings,
+    usual,
+)
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
 
-_JSON = {"Content-Type": "application/json"}
 _REPEATED_ELSEWHERE = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
 
 
@@ -23,7 +44,8 @@ class RequestsTransport:
 
     Attributes:
         host: Address of the engine; may be replaced, as the session may.
-        session: The session; may be replaced while no request is under way.
+        session: The session; may be replaced while no request is under way. What is changed about it is in force from
+            the next request on.
         timeout: Seconds to connect, and to wait for the next byte of an answer.
     """
 
@@ -31,11 +53,14 @@ class RequestsTransport:
         self.host = host
         self.session = session
         self.timeout = timeout
+        self._prepared: Prepared | None = None
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`."""
         try:
-            answer = self._send(request, redirects=False)
+            answer = self._send_lean(request)
+            if isinstance(answer, Response):
+                return answer
             if answer.status_code in _REPEATED_ELSEWHERE and "location" in answer.headers:
                 answer = self._send(request, redirects=True)
         except requests.RequestException as failure:
@@ -49,6 +74,71 @@ class RequestsTransport:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, answer.content)
 
+    def _send_lean(self, request: Request) -> requests.Response | Response:
+        """Send a request the shortest way there is for it, without following redirects."""
+        session = self.session
+        if not (plain_session(session) and as_shipped() and usual(session) and usual_path(request.path)):
+            return self._send(request, redirects=False)
+        now = time.monotonic()
+        prepared = self._prepared
+        if prepared is None or not prepared.holds(session, self.host, now):
+            prepared = self._prepared = Prepared(session, self.host, now)
+        template = prepared.template(request.operation.method, body=request.body is not None)
+        if not template.usable or request.body == b"":
+            return self._send(request, redirects=False)
+        adapter = session.get_adapter(template.url(request.path))
+        auth = prepared.auth()
+        # Any other auth sees every request, and before anything is sent.
+        credentials = basic(auth)
+        sees = credentials is None and (auth is not None or template.credentials)
+        ready = template.prepared(request, auth) if sees else None
+        if type(adapter) is not InterruptibleAdapter or not adapter.usable():
+            return self._send_prepared(prepared, template, request, ready or template.prepared(request, auth))
+        try:
+            answer = self._exchange(prepared, template, adapter, request, ready or credentials)
+            if answer is not None:
+                return answer
+            return self._send_prepared(prepared, template, request, ready or template.prepared(request, auth))
+        finally:
+            adapter.withdraw()
+
+    def _exchange(
+        self,
+        prepared: Prepared,
+        template: Template,
+        adapter: InterruptibleAdapter,
+        request: Request,
+        ready: requests.PreparedRequest | tuple[str, str] | None,
+    ) -> Response | None:
+        """Send a request on an open connection. `None`: the session is to go on with it."""
+        pool = prepared.pool(adapter)
+        if pool is None:
+            return None
+        url = template.url(request.path)
+        if not isinstance(ready, requests.PreparedRequest):
+            head = template.head(pool, ready)
+        elif ready.url == url and ready.body is request.body and not any(ready.hooks.values()):
+            head = head_of(ready, pool)
+        else:
+            return None
+        if head is None:
+            return None
+        if pool.scheme == "https":
+            unverified: Any = adapter
+            unverified.cert_verify(pool, url, prepared.settings["verify"], prepared.settings["cert"])
+        return pool.exchange(head.of(template.target + request.path, request.body), request.body, self.timeout)
+
+    def _send_prepared(
+        self, prepared: Prepared, template: Template, request: Request, ready: requests.PreparedRequest
+    ) -> requests.Response:
+        """Send a prepared request as `Session.request` does."""
+        session = self.session
+        sent_elsewhere = ready.url != template.url(request.path)
+        merged = settings(session, ready.url) if sent_elsewhere else prepared.settings
+        # Hooks are given the settings, and may do to them what they like.
+        given = {**merged, "proxies": merged["proxies"].copy()}
+        return session.send(ready, timeout=self.timeout, allow_redirects=False, **given)
+
     def _send(self, request: Request, *, redirects: bool) -> requests.Response:
         # By the methods of version 1, because people patch these. More than one slash at the end of the address never
         # worked: the engine's firewall refuses "//".
@@ -56,7 +146,7 @@ class RequestsTransport:
         return send(
             self.host.rstrip("/") + request.path,
             data=request.body,
-            headers=_JSON if request.body is not None else None,
+            headers=JSON if request.body is not None else None,
             timeout=self.timeout,
             allow_redirects=redirects,
         )
