@@ -81,7 +81,8 @@ def _members(o: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expect_object(o: object, what: str) -> None:
-    if not isinstance(o, Mapping):
+    # A look at the abstract class costs more than the rest of the conversion.
+    if type(o) is not dict and not isinstance(o, Mapping):
         message = f"a {what} must be a JSON object, not {shorten(o)}"
         raise ValueError(message)  # noqa: TRY004 - the data is wrong, not its caller
 

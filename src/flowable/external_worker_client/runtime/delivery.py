@@ -217,6 +217,8 @@ class Parcel:
         if not self.own:
             return self.call
         lock = self._delivery.held.lease.lock
+        if lock.job_id == self.call.job_id and lock.owner in (self.call.owner, None):
+            return self.call
         return replace(self.call, job_id=lock.job_id, owner=lock.owner or self.call.owner)
 
     def _decide(self, call: Settling, reading: Reading) -> Step:

@@ -85,6 +85,9 @@ class State(Enum):
     RELEASED = "released"
     """Given back, or left to the end of its lock. Final."""
 
+    # That of an enumeration is a function in Python, and every step of every job looks up two of them.
+    __hash__ = object.__hash__
+
 
 class Event(Enum):
     """What happens to a job."""
@@ -98,6 +101,8 @@ class Event(Enum):
     GIVEN_UP = "given up"
     RELEASE = "release"
     GIVEN_BACK = "given back"
+
+    __hash__ = object.__hash__
 
 
 TRANSITIONS: Mapping[State, Mapping[Event, State]] = {

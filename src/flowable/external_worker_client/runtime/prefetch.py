@@ -8,7 +8,7 @@ acquire small beside their own. Handlers that take long need none.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 #: One thread that acquires and runs in turn spends no more than a tenth of its time on acquiring.
 _JOBS_FOR_ONE_ACQUIRE = 10
@@ -38,25 +38,26 @@ class Prefetch:
 
     def ended(self, cycle: float) -> Prefetch:
         """A job has been settled, so long after its handler was started."""
-        return replace(self, cycle=_mixed(self.cycle, cycle))
+        return Prefetch(_mixed(self.cycle, cycle), self.round_trip)
 
     def acquired(self, round_trip: float) -> Prefetch:
         """An acquire has brought jobs after so long."""
-        return replace(self, round_trip=_mixed(self.round_trip, round_trip))
+        return Prefetch(self.cycle, _mixed(self.round_trip, round_trip))
 
-    def stock(self, slots: int, lock: float) -> int:
+    def stock(self, slots: int, lock: float, waiting: int = 0) -> int:
         """Return how many jobs to ask for beyond those that are started at once.
 
         Args:
             slots: How many handlers run at once.
             lock: How long jobs are locked.
+            waiting: How many are in stock already.
         """
         if self.cycle is None or self.round_trip is None:
             return 0
         cycle = max(self.cycle, 1e-6)
         wanted = max(_JOBS_FOR_ONE_ACQUIRE, _RESERVE * slots) * self.round_trip / cycle
-        bearable = _SHARE_OF_THE_LOCK * lock * slots / cycle
-        return math.floor(min(wanted, bearable, 1e6))
+        bearable = _SHARE_OF_THE_LOCK * lock * slots / cycle - waiting
+        return math.floor(max(0.0, min(wanted, bearable, 1e6)))
 
     def low(self, slots: int) -> int:
         """Return how many jobs are left in stock when it is time to ask for more: what is taken on until they come."""
