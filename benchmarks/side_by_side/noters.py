@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from side_by_side.bed import Bed
 
 #: What each client is called among the samples.
-NAMES = {"worker": "ours, Worker", "subscribe": "ours, subscribe", "v1": "1.0.2", "js": "javascript"}
+NAMES = {
+    "worker": "ours, Worker",
+    "subscribe": "ours, default",
+    "v1": "1.0.2, default",
+    "js": "JavaScript, default",
+}
 
 HERE = Path(__file__).resolve().parent / "noting"
 

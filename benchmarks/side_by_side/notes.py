@@ -9,9 +9,11 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+from side_by_side.places import BenchmarkError
 
 READY = 60.0  # seconds, for a program to be at work
 ENDS = 15.0  # seconds, for it to end
@@ -38,22 +40,24 @@ class Noting:
         self._command = [*command, json.dumps([list(group) for group in groups])]
         self._changed = threading.Condition()
         self._notes: dict[str, list[Note]] = {}
-        self._ready = False
+        self._ready = self._ended = False
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._process = process
-        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        self._reader.start()
         with self._changed:
-            ready = self._changed.wait_for(lambda: self._ready or process.poll() is not None, READY)
-        if not (ready and self._ready):
+            self._changed.wait_for(lambda: self._ready or self._ended, READY)
+        if not self._ready:
             self.__exit__()
-            raise RuntimeError(f"{self._command[:3]} is not at work after {READY:g} s")
+            raise BenchmarkError(f"{' '.join(self._command[:3])} … has ended, or is not at work after {READY:g} s")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process is None or self._process.stdin is None:
+        if self._process is None or self._reader is None or self._process.stdin is None:
             return
         self._process.stdin.close()
         try:
@@ -61,16 +65,24 @@ class Noting:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(ENDS)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
+        if process.stdout is None:
+            return
+        with process.stdout as lines:
+            self._remember(lines)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _remember(self, lines: Iterable[str]) -> None:
+        for line in lines:
             at, topic, instance = line.split()
             with self._changed:
                 self._ready = True
                 self._notes.setdefault(instance, []).append(Note(float(at), topic, instance))
                 self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
 
     def wait_for(self, instance: str, calls: int, deadline: float) -> list[Note]:
         """Wait until so many handlers were called for a process instance, and return what was noted.
@@ -81,12 +93,16 @@ class Noting:
             deadline: How long to wait, in seconds.
 
         Raises:
-            TimeoutError: It took longer.
+            BenchmarkError: It took longer, or the program ended.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._notes.get(instance, ())) >= calls, deadline):
-                raise TimeoutError(f"{len(self._notes.get(instance, ()))} of {calls} handlers called in {deadline:g} s")
-            return list(self._notes[instance])
+            self._changed.wait_for(lambda: self._ended or len(self._notes.get(instance, ())) >= calls, deadline)
+            found = list(self._notes.get(instance, ()))
+        if len(found) < calls:
+            raise BenchmarkError(
+                f"{len(found)} of {calls} handlers called in {deadline:g} s, or until the program ended"
+            )
+        return found
 
 
 def model(key: str, topics: Sequence[str]) -> str:

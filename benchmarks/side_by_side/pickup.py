@@ -64,7 +64,7 @@ PATIENT_CLIENTS = (
 )
 
 
-def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:
+def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:  # noqa: ARG001 - what every part takes
     """Measure. `rounds` plays no part: what counts is the number of jobs, which the time is given for.
 
     Args:

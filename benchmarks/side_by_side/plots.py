@@ -1,8 +1,8 @@
 """Plots for the documentation, as SVG. The only module that needs matplotlib (`make bench` installs it).
 
 The same figures make the same file, byte for byte: no date, no version, and ids from a fixed salt. The background is
-light in every theme of the documentation, the colours are told apart by people who see fewer of them, and what a line or
-a bar stands for is written beside it.
+light in every theme of the documentation, the colours are told apart by people who see fewer of them, and what a line
+or a bar stands for is written beside it.
 """
 
 from __future__ import annotations

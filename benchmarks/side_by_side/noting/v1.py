@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flowable.external_worker_client import ExternalWorkerClient
 from requests.auth import HTTPBasicAuth
+
+from flowable.external_worker_client import ExternalWorkerClient
 
 
 def note(topic: str, instance: str | None) -> None:

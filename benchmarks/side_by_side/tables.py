@@ -1,0 +1,205 @@
+"""The tables of docs/speed.md, from samples. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from side_by_side import found
+from side_by_side.found import NOT_MEASURED, by, with_interval
+from side_by_side.samples import Machine, Sample, values
+from side_by_side.statistic import Delays, Estimate, estimate, ratios, seconds
+
+NONE = "—"
+
+
+def all_of(samples: Sequence[Sample], machine: Machine) -> dict[str, str]:
+    """Return every table by the name that its place on the page has."""
+    return {
+        "figures": figures(samples),
+        "machine": about(machine),
+        "drain": drain(samples, "engine"),
+        "drain-stub": drain(samples, "stub"),
+        "waiting": waiting(samples),
+        "pickup": pickup(samples),
+        "chain": chain(samples),
+        "cost": cost(samples),
+        "processes": processes(samples),
+    }
+
+
+def figures(samples: Sequence[Sample]) -> str:
+    """Return what was asked, and what was found."""
+    rows = []
+    for each in found.figures(samples):
+        verdict = {True: "yes", False: "**no**", None: NONE}[each.holds]
+        rows.append((each.what, each.before, each.asked, each.found, verdict))
+    return markdown(("", "1.0.2", "Asked", "Found", "Holds"), rows)
+
+
+def about(machine: Machine) -> str:
+    """Return where it was measured, and how calm it was there."""
+    rows = [
+        ("Processor", f"{machine.cpu}, {machine.cores} cores"),
+        ("System", machine.system),
+        ("Python", machine.python),
+        *((f"Version of {name}", version) for name, version in sorted((machine.versions or {}).items())),
+        ("Load in the minute before", f"{machine.load_before:.2f}"),
+        *((f"Noise: {each.name}", f"middle half is {each.spread:.0%} of the median wide") for each in machine.noise),
+    ]
+    return markdown(("", ""), rows)
+
+
+def drain(samples: Sequence[Sample], place: str) -> str:
+    """Return how fast an empty handler drains a topic, and what that costs."""
+    here = [each for each in samples if each.part == "drain" and each.place == place]
+    ceiling = values(here, scenario=found.CEILING, metric="jobs_per_second")
+    v1 = values(here, scenario=found.V1, metric="cpu_ms_per_job")
+    rows = []
+    for scenario in by(here, lambda each: each.scenario):
+        speed = values(here, scenario=scenario, metric="jobs_per_second")
+        cpu = values(here, scenario=scenario, metric="cpu_ms_per_job")
+        rows.append(
+            (
+                str(scenario),
+                number(_estimate(speed.values())),
+                ratio(_estimate(ratios(speed, ceiling))),
+                number(_estimate(cpu.values())),
+                ratio(_estimate(ratios(cpu, v1))),
+                str(len(speed)),
+            )
+        )
+    head = ("Client", "Jobs a second", "Share of the ceiling", "CPU a job, ms", "CPU, ratio to 1.0.2", "Rounds")
+    return markdown(head, rows)
+
+
+def waiting(samples: Sequence[Sample]) -> str:
+    """Return jobs a second by client and concurrency, when each handler waits for 50 ms."""
+    here = [each for each in samples if each.part == "waiting" and each.metric == "jobs_per_second"]
+    places = sorted({each.x for each in here if each.x is not None})
+    rows = []
+    for (place, scenario), group in _by_place(here):
+        cells = [number(_estimate(each.value for each in group if each.x == x)) for x in places]
+        rows.append((scenario, place, *cells))
+    return markdown(("Client", "On", *(f"{x:,.0f} at once" for x in places)), rows)
+
+
+def pickup(samples: Sequence[Sample]) -> str:
+    """Return how long jobs wait for idle workers, and how many requests those send."""
+    here = [each for each in samples if each.part == "pickup"]
+    rows = []
+    groups = by(here, lambda each: each.scenario)
+    for scenario in map(str, groups):
+        for topics in sorted({int(each.x or 0) for each in groups[scenario]}):
+            waited = found.pickups(here, scenario, topics)
+            costs = found.requests(here, scenario, topics)
+            rows.append(
+                (
+                    scenario,
+                    str(topics),
+                    *_delays(found.waits(here, scenario, topics)),
+                    str(len(waited)) if waited else NONE,
+                    NONE if costs is None else f"{costs:.0f}",
+                )
+            )
+    return markdown(("Client", "Topics", "p50", "p95", "Worst", "Jobs", "Requests a minute, idle"), rows)
+
+
+def chain(samples: Sequence[Sample]) -> str:
+    """Return how long five tasks in a row take."""
+    here = [each for each in samples if each.part == "chain"]
+    rows = []
+    for scenario in map(str, by(here, lambda each: each.scenario)):
+        whole, inner = (found.chained(here, scenario, metric) for metric in ("end_to_end_s", "after_first_s"))
+        rows.append(
+            (
+                scenario,
+                *_delays(whole),
+                NONE if inner is None else seconds(inner.p50),
+                NONE if whole is None else str(whole.number),
+            )
+        )
+    return markdown(("Client", "p50", "p95", "Worst", "From the first handler on, p50", "Chains"), rows)
+
+
+def cost(samples: Sequence[Sample]) -> str:
+    """Return what a job costs against the backlog, and against the number of topics."""
+    here = [each for each in samples if each.part == "cost"]
+    rows = []
+    for (place, scenario), group in _by_place(here):
+        for metric, alike in by(group, lambda each: each.metric).items():
+            points = by(alike, lambda each: each.x)
+            cells = "; ".join(
+                f"{float(x or 0):,.0f}: {number(_estimate(each.value for each in points[x]))}"
+                for x in sorted(points, key=lambda x: float(x or 0))
+            )
+            rows.append((scenario, place, METRICS.get(str(metric), str(metric)), cells))
+    return markdown(("Client", "On", "What", "Against how many"), rows)
+
+
+def processes(samples: Sequence[Sample]) -> str:
+    """Return what three processes do on one engine."""
+    here = [each for each in samples if each.part == "processes"]
+    metrics = list(map(str, by(here, lambda each: each.metric)))
+    rows = [
+        (scenario, *(number(_estimate(values(group, metric=metric).values())) for metric in metrics))
+        for (_, scenario), group in _by_place(here)
+    ]
+    return markdown(("Client", *(METRICS.get(metric, metric) for metric in metrics)), rows)
+
+
+#: What metrics are called on the page.
+METRICS = {
+    "jobs_per_second": "jobs a second",
+    "cpu_ms_per_job": "CPU a job, ms",
+    "rss_mb": "memory, MB",
+}
+
+
+# ---------------------------------------------------------------- how it is written
+
+
+def number(value: Estimate | None) -> str:
+    """Write a median with its interval, with three digits that mean something."""
+    if value is None:
+        return NONE
+    digits = max(0, 2 - math.floor(math.log10(value.median))) if value.median > 0 else 0
+    low, median, high = (f"{each:,.{min(digits, 3)}f}" for each in (value.low, value.median, value.high))
+    return f"{median} [{low}, {high}]" if value.number > 1 else median
+
+
+def ratio(value: Estimate | None) -> str:
+    """Write a median of ratios with its interval."""
+    return NONE if value is None else with_interval(value)
+
+
+def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Write a table, or say that there is nothing for it."""
+    lines = [head, ("---",) * len(head), *rows]
+    if len(lines) == 2:  # noqa: PLR2004 - the head alone
+        return f"*{NOT_MEASURED}*"
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def text(table: str) -> str:
+    """Write a table of Markdown with its columns under each other, for a terminal."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    rows = [row for row in rows if not set("".join(row)) <= {"-"}]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows)))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _estimate(of: Iterable[float]) -> Estimate | None:
+    measured = list(of)
+    return estimate(measured) if measured else None
+
+
+def _delays(value: Delays | None) -> tuple[str, str, str]:
+    return (NONE,) * 3 if value is None else (seconds(value.p50), seconds(value.p95), seconds(value.worst))
+
+
+def _by_place(samples: Iterable[Sample]) -> Iterable[tuple[tuple[str, str], list[Sample]]]:
+    groups: dict[tuple[str, str], list[Sample]] = {}
+    for each in samples:
+        groups.setdefault((each.place, each.scenario), []).append(each)
+    return groups.items()
