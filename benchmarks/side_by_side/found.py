@@ -16,6 +16,21 @@ FAST, CONCURRENT, PLAIN, WORKER = "ours, fast, concurrency 4", "ours, concurrenc
 V1, JAVASCRIPT = "1.0.2, default", "JavaScript, default"
 CEILING, WAITING_CEILING = "ceiling", "ceiling, 50 ms"
 
+#: What scenarios are called on the page. What they do not say is as it is by default.
+LABELS = {
+    "ours, default": "subscribe",
+    "ours, batched": "subscribe, 20 tasks a time",
+    "ours, concurrency 4": "subscribe, 20 tasks, concurrency 4",
+    "ours, async": "Worker, async handlers",
+    "ours, Worker": "Worker",
+    "ours, fast, concurrency 4": "fast transport, 20 tasks, concurrency 4",
+    "ours, fast, default": "fast transport, subscribe",
+    "1.0.2, default": "1.0.2",
+    "1.0.2, batched": "1.0.2, 20 tasks a time",
+    "JavaScript, default": "JavaScript",
+    "JavaScript, batched": "JavaScript, 20 tasks a time",
+}
+
 MANY_TOPICS = 30
 SLOTS = 32
 FEW_JOBS, MANY_JOBS = 100, 100_000
@@ -104,6 +119,14 @@ def figures(samples: Sequence[Sample]) -> list[Figure]:
         topics_figure(samples),
         *backlog_figures(samples),
     ]
+
+
+def label(scenario: str) -> str:
+    """Return what a scenario is called on the page; what a part has added to its name stays."""
+    for name, shown in LABELS.items():
+        if scenario == name or scenario.startswith(f"{name}, "):
+            return shown + scenario.removeprefix(name)
+    return scenario
 
 
 # ---------------------------------------------------------------- each of them

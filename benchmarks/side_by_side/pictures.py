@@ -35,7 +35,7 @@ def colour(scenario: str) -> str:
         return "js"
     if "fast" in scenario:
         return "fast"
-    return "ours, plain" if scenario in {found.PLAIN, "ours, batched"} else "ours"
+    return "ours, plain" if scenario.startswith((found.PLAIN, "ours, batched")) else "ours"
 
 
 def drain(samples: Sequence[Sample], path: Path) -> Path | None:
@@ -46,7 +46,7 @@ def drain(samples: Sequence[Sample], path: Path) -> Path | None:
     for scenario in {each.scenario: None for each in here if each.scenario != found.CEILING}:
         shares = ratios(values(here, scenario=scenario), ceiling)
         if shares:
-            rows.append(Bar(scenario, colour(scenario), estimate(shares)))
+            rows.append(Bar(found.label(scenario), colour(scenario), estimate(shares)))
     if not rows:
         return None
     rows.sort(key=lambda row: -row.value.median)
@@ -73,11 +73,11 @@ def waiting(samples: Sequence[Sample], path: Path) -> Path | None:
 def pickup(samples: Sequence[Sample], path: Path) -> Path | None:
     """Draw how long jobs wait for an idle worker."""
     names = [
-        ("ours, Worker", found.WORKER, 1, "fast"),
-        ("ours, Worker, 30 topics", found.WORKER, 30, "ours"),
-        ("ours, subscribe", found.PLAIN, None, "ours, plain"),
+        ("Worker", found.WORKER, 1, "fast"),
+        ("Worker, 30 topics", found.WORKER, 30, "ours"),
+        ("subscribe", found.PLAIN, None, "ours, plain"),
         ("1.0.2", found.V1, None, "v1"),
-        ("JavaScript client", found.JAVASCRIPT, None, "js"),
+        ("JavaScript", found.JAVASCRIPT, None, "js"),
     ]
     rows = [
         Waits(label, shade, waited)
@@ -99,7 +99,7 @@ def chain(samples: Sequence[Sample], path: Path) -> Path | None:
     """Draw how long five tasks in a row take."""
     here = [each for each in samples if (each.part, each.metric) == ("chain", "end_to_end_s")]
     rows = [
-        Waits(str(scenario), colour(str(scenario)), [each.value for each in group])
+        Waits(found.label(str(scenario)), colour(str(scenario)), [each.value for each in group])
         for scenario, group in by(here, lambda each: each.scenario).items()
     ]
     if not rows:
@@ -126,5 +126,7 @@ def _lines(samples: Sequence[Sample]) -> list[Line]:
             (float(x), estimate([each.value for each in alike])) for x, alike in points.items() if x is not None
         ]
         if found_here:
-            rows.append(Line(str(scenario), colour(str(scenario)), sorted(found_here, key=lambda point: point[0])))
+            rows.append(
+                Line(found.label(str(scenario)), colour(str(scenario)), sorted(found_here, key=lambda point: point[0]))
+            )
     return rows

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from side_by_side import found
-from side_by_side.found import NOT_MEASURED, by, with_interval
+from side_by_side.found import NOT_MEASURED, by, label, with_interval
 from side_by_side.samples import Machine, Sample, values
 from side_by_side.statistic import Delays, Estimate, estimate, ratios, seconds
 
@@ -61,7 +61,7 @@ def drain(samples: Sequence[Sample], place: str) -> str:
         cpu = values(here, scenario=scenario, metric="cpu_ms_per_job")
         rows.append(
             (
-                str(scenario),
+                label(str(scenario)),
                 number(_estimate(speed.values())),
                 ratio(_estimate(ratios(speed, ceiling))),
                 number(_estimate(cpu.values())),
@@ -80,7 +80,7 @@ def waiting(samples: Sequence[Sample]) -> str:
     rows = []
     for (place, scenario), group in _by_place(here):
         cells = [number(_estimate(each.value for each in group if each.x == x)) for x in places]
-        rows.append((scenario, place, *cells))
+        rows.append((label(scenario), place, *cells))
     return markdown(("Client", "On", *(f"{x:,.0f} at once" for x in places)), rows)
 
 
@@ -95,7 +95,7 @@ def pickup(samples: Sequence[Sample]) -> str:
             costs = found.requests(here, scenario, topics)
             rows.append(
                 (
-                    scenario,
+                    label(scenario),
                     str(topics),
                     *_delays(found.waits(here, scenario, topics)),
                     str(len(waited)) if waited else NONE,
@@ -113,7 +113,7 @@ def chain(samples: Sequence[Sample]) -> str:
         whole, inner = (found.chained(here, scenario, metric) for metric in ("end_to_end_s", "after_first_s"))
         rows.append(
             (
-                scenario,
+                label(scenario),
                 *_delays(whole),
                 NONE if inner is None else seconds(inner.p50),
                 NONE if whole is None else str(whole.number),
@@ -133,7 +133,7 @@ def cost(samples: Sequence[Sample]) -> str:
                 f"{float(x or 0):,.0f}: {number(_estimate(each.value for each in points[x]))}"
                 for x in sorted(points, key=lambda x: float(x or 0))
             )
-            rows.append((scenario, place, METRICS.get(str(metric), str(metric)), cells))
+            rows.append((label(scenario), place, METRICS.get(str(metric), str(metric)), cells))
     return markdown(("Client", "On", "What", "Against how many"), rows)
 
 
@@ -142,7 +142,7 @@ def processes(samples: Sequence[Sample]) -> str:
     here = [each for each in samples if each.part == "processes"]
     metrics = list(map(str, by(here, lambda each: each.metric)))
     rows = [
-        (scenario, *(number(_estimate(values(group, metric=metric).values())) for metric in metrics))
+        (label(scenario), *(number(_estimate(values(group, metric=metric).values())) for metric in metrics))
         for (_, scenario), group in _by_place(here)
     ]
     return markdown(("Client", *(METRICS.get(metric, metric) for metric in metrics)), rows)

@@ -70,6 +70,21 @@ def test_a_figure_without_1_0_2_is_one_all_the_same() -> None:
     assert figure("pick-up", ours).holds is True
 
 
+@pytest.mark.parametrize(
+    ("scenario", "shown"),
+    [
+        ("ours, default", "subscribe"),
+        ("ours, default, after minutes idle", "subscribe, after minutes idle"),
+        ("ours, fast, concurrency 4", "fast transport, 20 tasks, concurrency 4"),
+        ("ours, Workers", "ours, Workers"),
+        ("ceiling, 50 ms", "ceiling, 50 ms"),
+    ],
+)
+def test_scenarios_have_names_for_people(scenario: str, shown: str) -> None:
+    """Also those to which a part added something; a name that is not known is shown as it is."""
+    assert found.label(scenario) == shown
+
+
 def test_waits_are_those_of_as_many_topics_as_are_meant() -> None:
     """A worker of thirty topics is another one than a worker of one."""
     assert len(found.pickups(SAMPLES, found.WORKER, 1)) == len(found.pickups(SAMPLES, found.WORKER, 30)) == 40

@@ -28,7 +28,7 @@ def test_a_run_of_one_part_has_tables_that_say_so() -> None:
     some = [each for each in DOCUMENT.samples if each.part == "chain"]
     written = tables.all_of(some, MACHINE)
     assert written["drain"] == written["pickup"] == "*not measured*"
-    assert "| ours, Worker | 0.40 s | 0.43 s | 0.44 s | 0.32 s | 20 |" in written["chain"].splitlines()
+    assert "| Worker | 0.40 s | 0.43 s | 0.44 s | 0.32 s | 20 |" in written["chain"].splitlines()
 
 
 def test_numbers_have_as_many_digits_as_mean_something() -> None:

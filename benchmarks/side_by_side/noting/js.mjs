@@ -8,6 +8,8 @@ import process from "node:process";
 const [folder, url, groups] = process.argv.slice(2);
 const { ExternalWorkerClient } = createRequire(join(folder, "package.json"))("@flowable-oss/external-worker-client");
 
+const APART = 200; // milliseconds, between the beginnings of two clients
+
 const note = (topic, instance) =>
     process.stdout.write(`${((performance.timeOrigin + performance.now()) / 1000).toFixed(6)} ${topic} ${instance}\n`);
 
@@ -25,6 +27,7 @@ for (const topics of JSON.parse(groups)) {
             },
         });
     }
+    await new Promise((done) => setTimeout(done, APART));
 }
 note("ready", null);
 process.stdin.resume().on("end", () => process.exit(0));

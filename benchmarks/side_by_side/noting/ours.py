@@ -3,7 +3,8 @@
     python noting/ours.py worker|subscribe URL GROUPS
 
 `GROUPS` is JSON: a list of lists of topics. Each list has a worker of its own, as if it were a program of its own; so
-what one of them finds does not make another one ask. Everything else is as the library has it. Ends with its input.
+what one of them finds does not make another one ask; and each begins while the others are quiet. Everything else is as
+the library has it. Ends with its input.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from flowable.external_worker_client import (
     WorkerResultBuilder,
     WorkResult,
 )
+
+APART = 0.2  # seconds, between the beginnings of two of them
 
 
 def note(topic: str, instance: str | None) -> None:
@@ -66,6 +69,7 @@ def main() -> None:
             else:
                 for topic in topics:
                     client.subscribe(topic, callback(topic))
+            time.sleep(APART)
         note("ready", None)
         sys.stdin.read()
 

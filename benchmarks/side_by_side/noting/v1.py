@@ -13,6 +13,8 @@ from requests.auth import HTTPBasicAuth
 
 from flowable.external_worker_client import ExternalWorkerClient
 
+APART = 0.2  # seconds, between the beginnings of two clients
+
 
 def note(topic: str, instance: str | None) -> None:
     """Write one line, in one piece."""
@@ -36,6 +38,7 @@ def main() -> None:
         client = ExternalWorkerClient(sys.argv[1], auth=HTTPBasicAuth("rest-admin", "test"))
         for topic in topics:
             client.subscribe(topic, callback(topic))
+        time.sleep(APART)
     note("ready", None)
     sys.stdin.read()
     # Its threads sleep for 30 seconds, and cannot be woken.
