@@ -21,6 +21,9 @@ def parse_date_time(date: str | None) -> datetime | None:
     if date is None:
         return None
     read = datetime.fromisoformat(date)
+    if read.tzinfo is UTC:
+        # As the engine sends them.
+        return read.replace(tzinfo=None)
     try:
         return read if read.tzinfo is None else read.astimezone(UTC).replace(tzinfo=None)
     except OverflowError as error:

@@ -29,6 +29,9 @@ from flowable.external_worker_client.variables import Release, check
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 class UnreadableJob:
     """An element of an acquire's answer that is no job. It is locked in the engine all the same.
 
@@ -63,7 +66,7 @@ class AcquiredJobs(list[ExternalWorkerAcquireJobResponse]):
 def encode(members: Mapping[str, Any]) -> bytes:
     """Return the JSON of a request; members that are `None` are left out."""
     present = {name: value for name, value in members.items() if value is not None}
-    return json.dumps(present, allow_nan=False, separators=(",", ":")).encode()
+    return _encoder.encode(present).encode()
 
 
 def encode_variables(
@@ -82,7 +85,8 @@ def encode_variables(
     if variables is None:
         return []
     accepted = "a list of EngineRestVariable"
-    if isinstance(variables, str | bytes | Mapping) or not isinstance(variables, Iterable):
+    usual = type(variables) is list
+    if not usual and (isinstance(variables, str | bytes | Mapping) or not isinstance(variables, Iterable)):
         raise InvalidArgumentError("variables", cast("object", variables), accepted)
     encoded: list[dict[str, Any]] = []
     for position, variable in enumerate(variables):

@@ -52,9 +52,17 @@ class Operation:
 
     def at(self, job_id: str | None = None, query: Iterable[tuple[str, str]] = ()) -> str:
         """Return path and query for a job and filters, quoted so that every character arrives as it is."""
-        path = self.path if job_id is None else self.path.format(quote(job_id, safe=""))
+        path = self.path if job_id is None else self.path.replace("{}", _quoted(job_id), 1)
+        if not query:
+            return path
         text = urlencode(list(query), quote_via=quote)
         return f"{path}?{text}" if text else path
+
+
+def _quoted(job_id: str) -> str:
+    # Usual ids are hexadecimal digits and hyphens, and stay as they are.
+    plain = job_id.isascii() and job_id.replace("-", "").isalnum()
+    return job_id if plain else quote(job_id, safe="")
 
 
 ACQUIRE = Operation("acquire", "POST", f"{JOB_API}/acquire/jobs", 200, Effect.ACQUIRES)

@@ -70,6 +70,8 @@ class Owners:
 
     def forget(self, job_id: str, owner: str) -> None:
         """Drop a job that has come to its end, by any of its ids, unless another owner has acquired it since."""
+        if job_id not in self._keys:
+            return
         with self._lock:
             key = self._keys.get(job_id)
             if key is not None and self._known[key].newest.owner == owner:

@@ -28,9 +28,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's monotonic clock."""
 
-    def now(self) -> float:
-        """See `Clock.now`."""
-        return time.monotonic()
+    #: See `Clock.now`. The function itself: it is asked ten times a job.
+    now = staticmethod(time.monotonic)
 
     def wait(self, event: threading.Event, seconds: float) -> bool:
         """See `Clock.wait`."""

@@ -19,6 +19,12 @@ class Log:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
+    def says(self, level: int) -> bool:
+        """Say whether anybody listens to messages of a level, for whoever would make them in vain."""
+        with suppress(BaseException):
+            return self._logger.isEnabledFor(level)
+        return False
+
     def say(self, level: int, message: str, *args: object, error: BaseException | None = None, **facts: object) -> None:
         """Log a message.
 

@@ -244,9 +244,9 @@ class JobRunner:
         """Call the handler."""
         came = self._clock.now()
         self._say_suspicious(held, alone=alone)
-        with self._records.run(alone=alone, unless=self._stop.is_set) as passed:
-            if not passed:
-                raise NotStartedError(_STOPPING)
+        if not self._records.go_in(alone=alone, unless=self._stop.is_set):
+            raise NotStartedError(_STOPPING)
+        try:
             self._still_enough(held, came)
             began = self._begun(held)
             try:
@@ -254,6 +254,8 @@ class JobRunner:
             finally:
                 held.ran = self._clock.now() - began
                 held.happened(Event.ENDED)
+        finally:
+            self._records.go_out(alone=alone)
 
     def _say_suspicious(self, held: HeldJob, *, alone: bool) -> None:
         if alone:
@@ -290,7 +292,7 @@ class JobRunner:
             delivery.movable = lifecycle.LONGEST_DELIVERY_ON_THE_THREAD
         outcome.execute(rest_client)
         if delivery.operation is not None:
-            self._say_ended(held, delivery, shorten(outcome))
+            self._say_ended(held, delivery, outcome)
         else:
             # Only the REST client of this library tells what was sent through it.
             if issubclass(type(rest_client), FlowableExternalWorkerRestClient):
@@ -528,9 +530,11 @@ class JobRunner:
 
     # ------------------------------------------------------------ the log
 
-    def _say_ended(self, held: HeldJob, delivery: Delivery, said: str) -> None:
+    def _say_ended(self, held: HeldJob, delivery: Delivery, said: object) -> None:
         operation = delivery.operation
         assert operation is not None  # noqa: S101 - it was delivered
+        if operation is not FAIL and not _log.says(logging.INFO):
+            return
         ran = "" if held.ran is None else f" after {held.ran:.3f} s"
         self._say(
             logging.WARNING if operation is FAIL else logging.INFO,
@@ -539,7 +543,7 @@ class JobRunner:
             _named(held),
             _ENDED[operation],
             ran,
-            said,
+            said if isinstance(said, str) else shorten(said),
         )
 
     def _say_raised(self, held: HeldJob, message: str, error: BaseException) -> None:

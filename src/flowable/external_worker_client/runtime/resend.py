@@ -86,6 +86,8 @@ class Verdict(Enum):
     AGAIN = "again"
     """Not ended: send it once more, after a pause."""
 
+    __hash__ = object.__hash__
+
 
 class Sight(Enum):
     """What a look at the job showed."""
