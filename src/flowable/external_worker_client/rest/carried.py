@@ -21,7 +21,7 @@ from requests.hooks import default_hooks
 from requests.structures import CaseInsensitiveDict
 
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
-from flowable.external_worker_client.errors import InvalidArgumentError
+from flowable.external_worker_client.errors import SECRET, InvalidArgumentError
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
 
 #: Its functions have no types.
@@ -196,8 +196,7 @@ def _auth(session: requests.Session, url: str) -> Auth | None:
 
 def _refused_auth(auth: object) -> InvalidArgumentError:
     name = getattr(auth, "__qualname__", type(auth).__qualname__)
-    accepted = f"credentials that only set headers, which {name} is not, {WAY_OUT}"
-    return InvalidArgumentError("auth", f"<{name}>", accepted)
+    return InvalidArgumentError("auth", SECRET, f"credentials that only set headers, which {name} is not, {WAY_OUT}")
 
 
 def _refuse_code(session: requests.Session, host: str) -> None:
@@ -206,26 +205,24 @@ def _refuse_code(session: requests.Session, host: str) -> None:
     Raises:
         InvalidArgumentError: There is such a thing.
     """
-    kind = type(session)
     for method in _METHODS:
-        if method in vars(session) or getattr(kind, method) is not getattr(requests.Session, method):
-            raise _refused(f"{kind.__qualname__}.{method}", "a session whose methods are those of requests")
+        if method in vars(session) or getattr(type(session), method) is not getattr(requests.Session, method):
+            raise _refused(method, getattr(session, method), "the method of requests.Session itself")
     for name, hooks in session.hooks.items():
         if hooks:
-            raise _refused(f"hooks[{name!r}]", "a session without hooks")
+            raise _refused(f"hooks[{name!r}]", hooks, "empty")
     if not isinstance(cast("object", session.cookies), CookieJar):
-        raise _refused("cookies", "a session whose cookies are a cookie jar")
+        raise _refused("cookies", session.cookies, "a cookie jar")
     adapter = cast("HTTPAdapter", session.get_adapter(host))
-    shown = f"the adapter {type(adapter).__qualname__}"
+    # False is what an adapter has that was made without.
     if type(adapter) not in (HTTPAdapter, InterruptibleAdapter):
-        raise _refused(shown, "a session with the adapters of requests")
-    # False: what an adapter has that was made without.
+        raise _refused("adapters", adapter, "adapters of requests itself")
     if adapter.max_retries.total or adapter.max_retries.read is not False:
-        raise _refused(f"{shown} with max_retries", "a session whose adapters do not send again by themselves")
+        raise _refused("adapters", adapter, "adapters without max_retries")
 
 
-def _refused(what: str, accepted: str) -> InvalidArgumentError:
-    return InvalidArgumentError("request_session", f"<{what}>", f"{accepted}, {WAY_OUT}")
+def _refused(what: str, found: object, accepted: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"request_session.{what}", found, f"{accepted}, {WAY_OUT}")
 
 
 def _trust(session: requests.Session, url: str) -> Trust:
@@ -247,10 +244,12 @@ def _trust(session: requests.Session, url: str) -> Trust:
 
 def _authorities(path: str) -> bytes:
     folder = Path(path)
-    if not folder.is_dir():
-        return _content(path, "verify")
-    files = sorted(each for each in folder.iterdir() if each.is_file())
-    return b"\n".join(content for each in files if b"-----BEGIN CERT" in (content := _content(str(each), "verify")))
+    files = sorted(each for each in folder.iterdir() if each.is_file()) if folder.is_dir() else [folder]
+    found = [content for each in files if b"-----BEGIN " in (content := _content(str(each), "verify"))]
+    if not found:
+        # Without any, those of the machine would be trusted, and nobody would notice.
+        raise InvalidArgumentError("request_session.verify", path, "a file or folder with certificates in PEM")
+    return b"\n".join(found)
 
 
 def _content(path: str, parameter: str) -> bytes:

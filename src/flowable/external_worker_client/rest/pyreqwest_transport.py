@@ -10,27 +10,24 @@ forked, where the thread that pyreqwest works on does not exist.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.client import SyncClient
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
 from pyreqwest.http import HeaderMap
-from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.response import SyncResponse
 from requests import cookies
 from requests.structures import CaseInsensitiveDict
 
-from flowable.external_worker_client.errors import InvalidArgumentError
-from flowable.external_worker_client.rest.carried import WAY_OUT, Carried, Trust, ask, carry, seen
+from flowable.external_worker_client.rest.carried import Carried, ask, carry, seen
+from flowable.external_worker_client.rest.pyreqwest_client import Process, header_map, headers_of, make_client
 from flowable.external_worker_client.rest.pyreqwest_failures import failure
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
@@ -42,28 +39,6 @@ _cookies: Any = cookies
 
 _JSON = {"Content-Type": "application/json"}
 _REPEATED_ELSEWHERE = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
-
-#: How long an unused connection is kept: the engine closes it after 60, perhaps while a request is on its way.
-_IDLE = timedelta(seconds=50)
-
-#: Unused connections that are kept, at most.
-_POOL = 64
-
-
-class _Process:
-    """What became of the thread that pyreqwest works on, of which a process has one."""
-
-    started = False
-    lost = False
-
-    @classmethod
-    def forked(cls) -> None:
-        """Note that this is another process now."""
-        cls.lost = cls.lost or cls.started
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Process.forked)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +126,7 @@ class PyreqwestTransport:
         """
         session = self._session
         ready = self._ready
-        if ready is None or _Process.lost or ready.seen != seen(session):
+        if ready is None or Process.lost or ready.seen != seen(session):
             ready = self._prepare(session)
         if ready is None or ready.moved:
             return self._requests_transport().send(request)
@@ -172,7 +147,7 @@ class PyreqwestTransport:
             url += ("&" if "?" in request.path else "?") + carried.query
         headers = ready.getting if body is None else ready.posting
         if carried.auth is not None or len(session.cookies):
-            headers = HeaderMap(_asked(carried, session, method, url, body))
+            headers = header_map(_asked(carried, session, method, url, body))
         try:
             builder = ready.client.request(method, url).headers(headers)
             if body is not None:
@@ -181,7 +156,7 @@ class PyreqwestTransport:
             answer = builder.build().send()
         except (PyreqwestError, ValueError) as error:
             raise self._failure(error, ready) from None
-        return answer, _headers(answer), url
+        return answer, headers_of(answer), url
 
     def interrupt(self) -> None:
         """End the waiting of whoever waits for an answer, as a lost connection would.
@@ -189,19 +164,25 @@ class PyreqwestTransport:
         The engine may carry out what it was asked. The connections of those requests are closed when it answers, or
         when their time is up; new requests make new connections.
         """
-        self.close()
+        ready = self._let_go()
+        if ready is not None:
+            ready.client.close()
 
     def close(self) -> None:
-        """See `Transport.close`. Requests that are under way fail."""
+        """See `Transport.close`. Requests that are under way are let finish."""
+        self._let_go()
+        self._session.close()
+
+    def _let_go(self) -> _Ready | None:
+        if Process.lost:
+            return None
         with self._lock:
             ready, self._ready = self._ready, None
-        if ready is not None and not _Process.lost:
-            ready.client.close()
-        self._session.close()
+        return ready
 
     def _prepare(self, session: requests.Session) -> _Ready | None:
         """Prepare requests as the session says now. `None`: pyreqwest does not work in this process."""
-        if _Process.lost:
+        if Process.lost:
             # Before the lock, which nobody may be left to release.
             return None
         with self._lock:
@@ -217,16 +198,16 @@ class PyreqwestTransport:
             else:
                 # Requests that are under way keep what they have; it is let go of with the last of them.
                 try:
-                    client = _client(carried.trust, timeout)
+                    client = make_client(carried.trust, timeout)
                 except RuntimeError:
                     # Somebody else used pyreqwest before the fork.
-                    _Process.lost = True
+                    Process.lost = True
                     return None
             self._ready = _Ready(
                 seen=now,
                 carried=carried,
-                getting=HeaderMap(dict(carried.headers)),
-                posting=HeaderMap({**carried.headers, **_JSON}),
+                getting=header_map(carried.headers),
+                posting=header_map({**carried.headers, **_JSON}),
                 where=urlsplit(carried.address).netloc,
                 client=client,
             )
@@ -234,7 +215,7 @@ class PyreqwestTransport:
 
     def _requests_transport(self) -> RequestsTransport:
         if self._fallback is None:
-            if _Process.lost:
+            if Process.lost:
                 _logger.warning(
                     "This process was forked, where the fast transport does not work: requests carries what is sent"
                 )
@@ -257,38 +238,6 @@ class PyreqwestTransport:
         return failure(type(error).__name__, texts, where=ready.where, timeout=self._timeout, proxied=proxied)
 
 
-def _client(trust: Trust, timeout: tuple[float, float]) -> SyncClient:
-    connect, read = timeout
-    # The time to read begins before connecting. What ends first has to be the one that says "not sent".
-    connect = min(connect, read - min(0.05, read / 10))
-    builder = (
-        SyncClientBuilder()
-        .http1_only()
-        .follow_redirects(enable=False)
-        .referer(enable=False)
-        .no_proxy()
-        .connect_timeout(timedelta(seconds=connect))
-        .read_timeout(timedelta(seconds=read))
-        .pool_idle_timeout(_IDLE)
-        .pool_max_idle_per_host(_POOL)
-    )
-    try:
-        if not trust.verify:
-            builder = builder.danger_accept_invalid_certs(enable=True)
-        if trust.authorities:
-            builder = builder.add_root_certificate_pem(trust.authorities)
-        if trust.identity is not None:
-            builder = builder.identity_pem(trust.identity)
-        if trust.proxy is not None:
-            builder = builder.proxy(ProxyBuilder.all(trust.proxy))
-        client = builder.build()
-    except (PyreqwestError, ValueError) as error:
-        accepted = f"certificates and proxies that can be read ({error.args[0]}), {WAY_OUT}"
-        raise InvalidArgumentError("request_session", "<verify, cert or proxies>", accepted) from None
-    _Process.started = True
-    return client
-
-
 def _asked(carried: Carried, session: requests.Session, method: str, url: str, body: bytes | None) -> Mapping[str, str]:
     """Return the headers of a request that cannot be prepared: cookies, and credentials that are asked each time."""
     headers = {**carried.headers, **_JSON} if body is not None else dict(carried.headers)
@@ -297,22 +246,6 @@ def _asked(carried: Carried, session: requests.Session, method: str, url: str, b
         if cookie is not None:
             headers["Cookie"] = cookie
     return headers if carried.auth is None else ask(carried.auth, method, url, headers, body)
-
-
-def _headers(answer: SyncResponse) -> dict[str, str]:
-    """Return the headers of an answer, by lower-case name; those that came several times as one."""
-    found: dict[str, str] = {}
-    try:
-        for name, value in answer.headers.items():
-            found[name] = f"{found[name]}, {value}" if name in found else value
-    except ValueError:
-        # One of them is no ASCII. It is nothing that anybody reads here.
-        for name in answer.headers:
-            try:
-                found[name] = ", ".join(answer.headers.getall(name))
-            except ValueError:
-                continue
-    return found
 
 
 def _keep_cookies(session: requests.Session, answer: SyncResponse, url: str) -> None:
