@@ -149,6 +149,10 @@ class ModelEngine:
         """Return the job that has this id now and can be seen."""
         return next((job for job in self.jobs.values() if job.job_id == job_id and job.there), None)
 
+    def has_unlocked(self) -> bool:
+        """Say whether there is a job that nobody has, whether or not it can be acquired now."""
+        return any(job.there and job.owner is None for job in self.jobs.values())
+
     def acquire(self, owner: str, count: int, lock: float, now: float) -> list[EngineJob]:
         """Lock jobs, lowest first: all or none; exclusive jobs of one instance in one batch give none."""
         free = [job for job in self.jobs.values() if job.there and job.owner is None and job.held_back_until <= now]

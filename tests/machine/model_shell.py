@@ -44,9 +44,13 @@ from .model_engine import BUSY, CARRIED_OUT, PASSES, UNSTORABLE, EngineJob, Mode
 TIME_OUT = 35.0  # seconds that an answer is waited for
 
 #: Longest pause that may ever be waited: what a server asks for, or a minute of our own with its jitter. An idle wait
-#: is at most the configured one with its jitter.
+#: is at most the configured one.
 LONGEST_PAUSE = 300.0
 JITTER = 1.2
+
+#: The part of a lock that jobs may spend in stock, and how soon somebody is asked again after errors who is woken.
+SHARE_OF_THE_LOCK = 0.25
+WOKEN_AFTER_ERRORS = 1.0  # seconds
 
 
 class Clock:
@@ -75,6 +79,8 @@ class Chance:
         ending: The operation that a handler decides on.
         alone: Whether a job that is to be started has to wait for others first.
         late: Whether an acquire whose answer is lost is carried out later than that.
+        crowded: Whether others ask so much that a look beside the usual questions is put off.
+        lookout: Whether a question after a long time without work begins with a look for any job in the engine.
     """
 
     wire: str = PASSES
@@ -83,6 +89,15 @@ class Chance:
     ending: Operation = COMPLETE
     alone: bool = False
     late: bool = False
+    crowded: bool = False
+    lookout: bool = False
+
+
+@dataclass(slots=True)
+class Peeking:
+    """It is asked whether there is any job to acquire, before it is asked for them."""
+
+    count: int
 
 
 @dataclass(slots=True)
@@ -99,6 +114,7 @@ class AtTheGate:
     """A job that has to wait for others to end before it may start."""
 
     held: HeldJob
+    came: float
 
 
 @dataclass(slots=True)
@@ -149,7 +165,7 @@ class Left:
     """The thread has ended."""
 
 
-Doing = Asking | AtTheGate | Running | Sending | Releasing | Looking | Waiting | Free | Left
+Doing = Asking | Peeking | AtTheGate | Running | Sending | Releasing | Looking | Waiting | Free | Left
 
 
 @dataclass(slots=True)
@@ -184,16 +200,31 @@ class World:
         renews_ids: See `ModelEngine`.
         threads: How many threads there are when handlers run elsewhere, as coroutines do. `None`: they run on threads,
             one for each slot.
+        ahead: Whether jobs may be held in stock.
     """
 
     def __init__(
-        self, *, slots: int, batch: int, lock: float, wait: float, renews_ids: bool, threads: int | None = None
+        self,
+        *,
+        slots: int,
+        batch: int,
+        lock: float,
+        wait: float,
+        renews_ids: bool,
+        threads: int | None = None,
+        ahead: bool = False,
     ) -> None:
         self.slots, self.batch, self.lock, self.wait = slots, batch, lock, wait
         self.clock = Clock()
         self.engine = ModelEngine(renews_ids=renews_ids)
         self.wire = Wire(self.engine)
-        self.agenda = Agenda(slots=slots, batch=batch, lock=lock, wait=wait, threads=threads)
+        self.agenda = Agenda(slots=slots, batch=batch, lock=lock, wait=wait, threads=threads, ahead=ahead)
+        self.ahead = ahead
+        # Somebody said that there is work, and no question was sent since; from when on one has to be.
+        self.woken: float | None = None
+        self.not_before = -math.inf
+        self.asked_ahead = 0
+        self.asks: list[float] = []
         self.registry = Registry()
         self.stop = Stop(self.clock)
         self.lost = LostAcquires()
@@ -259,12 +290,8 @@ class World:
             case Asking() as asking:
                 seat.doing = Free()
                 self._answered(asking, chance)
-            case AtTheGate(held):
-                if self.stop.is_set():
-                    self.agenda.not_started()
-                    seat.doing = Releasing(Release([held], None, "the subscription is stopping"))
-                else:
-                    self._start(seat, held)
+            case AtTheGate() as waited:
+                self._go_in(seat, waited)
             case Running(held):
                 held.ran = self.now - (held.began or 0.0)
                 held.happened(Event.ENDED)
@@ -278,8 +305,19 @@ class World:
                 seat.doing = Free()
                 self._look(at_once=True, chance=chance)
                 self.agenda.not_asked()
-            case Left():
-                raise AssertionError("a thread that has left does nothing")
+            case Peeking() | Left():
+                self._peeked(seat, seat.doing, chance)
+
+    def _go_in(self, seat: Seat, waited: AtTheGate) -> None:
+        held, left = waited.held, waited.held.lease.time_left()
+        stopping = self.stop.is_set()
+        enough = waited.came == self.now or lifecycle.may_start(left=left, lock=self.lock, usual_run=math.inf)
+        if enough and not stopping:
+            self._start(seat, held)
+            return
+        self.agenda.not_started()
+        pause = None if stopping else lifecycle.PAUSE_AFTER_RELEASE
+        seat.doing = Releasing(Release([held], pause, "it waited"))
 
     # ------------------------------------------------------------ what is next
 
@@ -288,8 +326,7 @@ class World:
         step = self.agenda.next(seat.number, self.now, stopping=stopping, lost=bool(self.lost.entries))
         match step:
             case Wait(seconds):
-                ceiling = math.inf if stopping or seconds == math.inf else max(self.wait * 1.1, LONGEST_PAUSE)
-                assert 0 <= seconds <= ceiling, "a wait is finite and capped"
+                self._check_wait(seconds)
                 seat.doing = Waiting(self.now + seconds)
                 return
             case Leave():
@@ -299,22 +336,31 @@ class World:
             case Start(held):
                 assert not stopping, "nothing is started after a stop"
                 if chance.alone and self.elsewhere is None:
-                    seat.doing = AtTheGate(held)
+                    seat.doing = AtTheGate(held, self.now)
                 else:
                     self._start(seat, held)
             case Settle(held):
                 seat.doing = self._send(held, self.outcomes.pop(held.key))
             case Release():
                 seat.doing = Releasing(step)
-            case Acquire(count):
+            case Acquire(count, idle=idle, extra=extra):
                 assert not stopping, "nothing is acquired after a stop"
-                self._ask(seat, count, chance)
+                self._acquire(seat, count, chance, idle=idle, extra=extra)
             case Look():
                 assert stopping, "the last look is for a stop"
                 seat.doing = Looking()
         # As the shell does: whoever is no longer free wakes one that can take its place.
         if self.agenda.has_work():
             self._nudge(next((each for each in self.seats if _idle(each)), None))
+
+    def _check_wait(self, seconds: float) -> None:
+        if seconds == math.inf:
+            return
+        assert not self.stop.is_set(), "only outcomes are waited for at a stop, and what is on the wire"
+        longest = LONGEST_PAUSE if self.agenda.polling.errors else self.wait
+        assert 0 <= seconds <= longest, "a wait is finite and capped"
+        late = self.woken is not None and self.now + seconds > self.woken + 1e-6
+        assert not late, "who was woken asks"
 
     def _leave(self, seat: Seat) -> None:
         seat.doing = Left()
@@ -357,17 +403,58 @@ class World:
 
     # ------------------------------------------------------------ acquire
 
-    def _ask(self, seat: Seat, count: int, chance: Chance) -> None:
-        others = [each for each in self.seats if isinstance(each.doing, Asking)]
+    def _acquire(self, seat: Seat, count: int, chance: Chance, *, idle: bool, extra: bool) -> None:
+        others = [each for each in self.seats if isinstance(each.doing, Asking | Peeking)]
         assert not others, "one acquire at a time"
-        busy = sum(isinstance(each.doing, Running | Sending | AtTheGate) for each in self.seats)
+        assert not (idle and extra), "a look is for work that is about to appear"
+        if extra and chance.crowded:
+            self.agenda.look_later(self.now)
+        elif idle and chance.lookout:
+            seat.doing = Peeking(count)
+        else:
+            self._ask(seat, count, chance)
+
+    def _peeked(self, seat: Seat, peeking: Peeking | Left, chance: Chance) -> None:
+        assert isinstance(peeking, Peeking), "a thread that has left does nothing"
+        seat.doing = Free()
+        if chance.look == PASSES and not self.engine.has_unlocked():
+            self.agenda.nothing_there(self.now + self.wait * (0.8 + 0.2 * chance.number))
+        elif self.stop.is_set():
+            self.agenda.not_asked()
+        else:
+            self._ask(seat, peeking.count, chance)
+
+    @property
+    def occupied(self) -> int:
+        """How many slots are taken."""
         if self.elsewhere is not None:
-            busy = len(self.elsewhere)
-        assert 1 <= count <= max(self.batch, min(self.slots - busy, LARGEST_BATCH)), "no more than can be used"
-        assert self.slots > busy, "only somebody who is free asks"
+            return len(self.elsewhere)
+        return sum(isinstance(each.doing, Running | Sending | AtTheGate) for each in self.seats)
+
+    def _ask(self, seat: Seat, count: int, chance: Chance) -> None:
+        free = self.slots - self.occupied
+        waiting = len(self.agenda.waiting)
+        self.asks.append(self.now)
+        if self.ahead:
+            assert 1 <= count <= max(self.batch, LARGEST_BATCH), "no more than ever can be used"
+            if waiting or not free:
+                self.asked_ahead += 1
+                assert waiting < LARGEST_BATCH, "nobody asks while there is plenty"
+            if count > max(self.batch, free):
+                assert waiting + count - free <= self.bearable() + 1e-6, "no more in stock than the lock can bear"
+        else:
+            assert 1 <= count <= max(self.batch, min(free, LARGEST_BATCH)), "no more than can be used"
+            assert free, "only somebody who is free asks"
+            assert not waiting, "and nobody while jobs wait"
+        self.woken = None
         self._look(at_once=False, chance=chance)
         self._owners += 1
         seat.doing = Asking(f"w.{self._owners}", self.now, count)
+
+    def bearable(self) -> float:
+        """Return how many jobs can be started within the part of a lock that they may wait, as far as is measured."""
+        cycle = self.agenda.prefetch.cycle
+        return math.inf if not cycle else SHARE_OF_THE_LOCK * self.lock * self.slots / cycle
 
     def _answered(self, asking: Asking, chance: Chance) -> None:
         problem = trouble(chance.wire) if chance.wire != UNSTORABLE else None
@@ -382,6 +469,10 @@ class World:
             self.lost = self.lost.add(asking.owner, now=self.now, asked=asking.asked, lock=self.lock, time_out=TIME_OUT)
             if chance.wire not in CARRIED_OUT and chance.late:
                 self.late_acquires.append(LateAcquire(asking.owner, asking.count, asking.asked + TIME_OUT))
+        if reading.retry_after is not None:
+            self.not_before = self.now + reading.retry_after
+        if self.woken is not None:
+            self.woken = max(self.now + WOKEN_AFTER_ERRORS, self.not_before)
         pause = self.agenda.not_acquired(reading, self.now, chance.number)
         assert 0 < pause <= LONGEST_PAUSE, "after an error there is a pause, and it ends"
 
@@ -437,7 +528,10 @@ class World:
         following = self._attempt(sending, chance)
         if following is None:
             seat.doing = Free()
-            self.agenda.ended(sending.held.ran)
+            held = sending.held
+            settled = held.state is State.SETTLED
+            cycle = self.now - held.began if settled and held.began is not None else None
+            self.agenda.ended(held.ran, cycle=cycle, now=self.now if settled else None)
             self._drop(sending.held)
         elif following.parcel.age() + following.due - self.now > lifecycle.LONGEST_DELIVERY_ON_THE_THREAD:
             seat.doing = Free()
@@ -581,6 +675,28 @@ class World:
                 sending.hurried, sending.due = True, min(sending.due, self.now)
         self._nudge_all()
 
+    def wake(self) -> None:
+        """Somebody knows that there may be work."""
+        asked = self.asks[-1] if self.asks else -math.inf
+        errors = bool(self.agenda.polling.errors)
+        self.woken = max(self.now, asked + WOKEN_AFTER_ERRORS, self.not_before) if errors else self.now
+        self._nudge_number(self.agenda.wake(self.now))
+
+    def look_at(self, delay: float, *, idle: bool) -> None:
+        """A job of another topic was settled. `idle`: whether that was looked at just before, and not long ago."""
+        if self.agenda.waits_idly(self.now) or not idle:
+            self._nudge_number(self.agenda.look_at(self.now + delay))
+
+    def ask_now(self) -> None:
+        """Another topic has seen that there is a job in the engine."""
+        self._nudge_number(self.agenda.ask_at(self.now))
+
+    def _nudge_number(self, number: int | None) -> None:
+        if number is not None:
+            seat = self.seats[number]
+            assert isinstance(seat.doing, Waiting), "who is to be woken waits"
+            self._nudge(seat)
+
     def _nudge(self, seat: Seat | None) -> None:
         if seat is not None and isinstance(seat.doing, Waiting):
             seat.doing.nudged = True
@@ -596,7 +712,8 @@ class World:
         doing = [seat.doing for seat in self.seats]
         assert self.agenda.running == len(self.elsewhere or ())
         assert self.agenda.busy == sum(isinstance(each, Running | Sending | AtTheGate) for each in doing)
-        assert self.agenda.acquiring == any(isinstance(each, Asking | Looking) for each in doing)
+        assert self.agenda.acquiring == any(isinstance(each, Asking | Peeking | Looking) for each in doing)
+        assert len(self.agenda.waiting) < LARGEST_BATCH + max(LARGEST_BATCH, self.batch), "a stock has its bounds"
         assert self.agenda.threads == sum(not isinstance(each, Left) for each in doing)
         assert self.agenda.away == len(self.keeper)
         for held in self.everything:
@@ -618,6 +735,8 @@ class World:
         if asleep and not awake and self.agenda.free:
             assert not self.agenda.waiting, "no job waits while a thread sleeps"
             assert timed or self.agenda.acquiring, "while threads sleep, one minds when to ask"
+        if timed and self.woken is not None:
+            assert timed[0].until <= self.woken + 1e-6, "who was woken asks"
 
     # ------------------------------------------------------------ to an end
 

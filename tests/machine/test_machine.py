@@ -32,6 +32,7 @@ class Machine(RuleBasedStateMachine):
         renews_ids=st.booleans(),
         threads=st.sampled_from([None, None, 1, 2, 3]),
         jobs=st.integers(0, 6),
+        ahead=st.booleans(),
     )
     def begin(
         self,
@@ -42,16 +43,29 @@ class Machine(RuleBasedStateMachine):
         renews_ids: bool,
         threads: int | None,
         jobs: int,
+        ahead: bool,
     ) -> None:
         """Subscribe, with some jobs waiting."""
-        self.world = World(slots=slots, batch=batch, lock=lock, wait=wait, renews_ids=renews_ids, threads=threads)
+        self.world = World(
+            slots=slots, batch=batch, lock=lock, wait=wait, renews_ids=renews_ids, threads=threads, ahead=ahead
+        )
         for number in range(jobs):
             self.world.engine.add(f"i{number % 4}")
 
     # ------------------------------------------------------------ threads
 
     @precondition(lambda self: self.world.able())
-    @rule(pick=PICK, wire=WIRE, look=LOOK, number=NUMBER, ending=ENDING, alone=st.booleans(), late=st.booleans())
+    @rule(
+        pick=PICK,
+        wire=WIRE,
+        look=LOOK,
+        number=NUMBER,
+        ending=ENDING,
+        alone=st.booleans(),
+        late=st.booleans(),
+        crowded=st.booleans(),
+        lookout=st.booleans(),
+    )
     def somebody_acts(
         self,
         pick: int,
@@ -61,19 +75,54 @@ class Machine(RuleBasedStateMachine):
         ending: object,
         alone: bool,
         late: bool,
+        crowded: bool,
+        lookout: bool,
     ) -> None:
         """One thread takes one step, with the wire as it is."""
         able = self.world.able()
-        chance = Chance(wire, look, number, ending, alone, late)  # type: ignore[arg-type]
+        chance = Chance(wire, look, number, ending, alone, late, crowded, lookout)  # type: ignore[arg-type]
         self.world.act(able[pick % len(able)], chance)
 
     @precondition(lambda self: self.world.able())
-    @rule(pick=PICK, count=st.integers(1, 6), ending=ENDING)
-    def all_goes_well(self, pick: int, count: int, ending: object) -> None:
+    @rule(pick=PICK, count=st.integers(1, 6), ending=ENDING, lookout=st.booleans())
+    def all_goes_well(self, pick: int, count: int, ending: object, lookout: bool) -> None:
         """Some steps with nothing in the way."""
         for turn in range(count):
             if able := self.world.able():
-                self.world.act(able[(pick + turn) % len(able)], Chance(ending=ending))  # type: ignore[arg-type]
+                self.world.act(able[(pick + turn) % len(able)], Chance(ending=ending, lookout=lookout))  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.world.able())
+    @rule(pick=PICK, count=st.integers(1, 30), step=st.sampled_from([0.001, 0.02, 0.2]), backlog=st.integers(0, 20))
+    def it_is_busy(self, pick: int, count: int, step: float, backlog: int) -> None:
+        """Every step takes a little time, and there is more to do: what makes a stock worth having."""
+        waiting = sum(job.there and job.owner is None for job in self.world.engine.jobs.values())
+        for number in range(min(backlog, 20 - waiting)):
+            self.world.engine.add(f"busy{number}-{len(self.world.engine.jobs)}")
+        for turn in range(count):
+            self.world.pass_time(step)
+            if able := self.world.able():
+                self.world.act(able[(pick + turn) % len(able)], Chance())
+
+    # ------------------------------------------------------------ what others know
+
+    @rule()
+    def somebody_wakes_it(self) -> None:
+        """From any thread, at any moment: a question follows, and one that is under way does not count."""
+        if not self.world.stop.is_set():
+            self.world.wake()
+            self.world.check()
+
+    @rule(delay=st.sampled_from([0.0, 0.02, 0.08, 0.25]), idle=st.sampled_from([True, True, False]))
+    def a_job_of_another_topic_is_settled(self, delay: float, idle: bool) -> None:
+        """A look is planned; seldom, something has happened here since it was asked whether that is of use."""
+        self.world.look_at(delay, idle=idle)
+        self.world.check()
+
+    @rule()
+    def another_topic_sees_a_job_in_the_engine(self) -> None:
+        """Perhaps it is for this one."""
+        self.world.ask_now()
+        self.world.check()
 
     # ------------------------------------------------------------ time and the engine
 
@@ -96,7 +145,7 @@ class Machine(RuleBasedStateMachine):
         """It does so at its own intervals: a lock may be over for long."""
         self.world.engine.reset(self.world.now)
 
-    @precondition(lambda self: len(self.world.engine.jobs) < 12)
+    @precondition(lambda self: sum(job.there for job in self.world.engine.jobs.values()) < 12)
     @rule(instance=st.integers(0, 3), count=st.integers(1, 3))
     def jobs_come(self, instance: int, count: int) -> None:
         """Some of them belong to one process instance."""

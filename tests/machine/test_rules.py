@@ -349,10 +349,11 @@ def test_every_fourth_empty_batch_is_followed_by_a_single_job(wanted: int, empty
         assert polling.empty == number + 1
         if polling.probing:
             probes.append(number)
+        if polling.probing_at_once:
             polling = polling.found_nothing(wanted)
-        assert not polling.probing
+            assert not polling.probing
         assert polling.empty == number + 1
-        assert polling.pause(30.0, 0.5) == min(0.25 * 2**number, 30.0)
+        assert polling.pause(30.0, 1.0) == min(0.25 * 2**number, 30.0)
     assert probes == list(range(0, empty, PROBE_EVERY))
 
 
@@ -365,22 +366,26 @@ def test_who_asks_for_single_jobs_never_asks_twice(empty: int) -> None:
         assert not polling.probing
 
 
-EVENTS = st.lists(st.tuples(st.sampled_from(["work", "nothing", "failed"]), st.integers(1, 20)))
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["work", "nothing", "failed"]), st.integers(1, 20), st.sampled_from([0.0, 0.5, 2.0]))
+)
 
 
 @given(EVENTS, st.floats(0, 60), st.floats(0, 1), READINGS)
 def test_questions_are_for_one_job_or_more_and_pauses_end(
-    events: list[tuple[str, int]], ceiling: float, chance: float, reading: Reading
+    events: list[tuple[str, int, float]], ceiling: float, chance: float, reading: Reading
 ) -> None:
     """Whatever was answered; and an answer ends the slow pauses after errors."""
     polling = Polling()
-    for event, wanted in events:
+    for event, wanted, since_work in events:
         assert 1 <= polling.size(wanted) <= wanted
         if event == "failed":
             polling = polling.failed()
         else:
-            polling = polling.found_work(wanted) if event == "work" else polling.found_nothing(wanted)
-        assert 0 <= polling.pause(ceiling, chance) <= max(ceiling, 0.0) * 1.1
+            polling = (
+                polling.found_work(wanted) if event == "work" else polling.found_nothing(wanted, since_work=since_work)
+            )
+        assert 0 <= polling.pause(ceiling, chance) <= ceiling
         assert (polling.errors > 0) == (event == "failed")
         if event == "failed":
             assert 0.4 <= polling.pause_after(reading, chance) <= max(72.0, reading.retry_after or 0.0)
@@ -523,7 +528,7 @@ def test_jobs_that_a_run_takes_over_are_work_that_was_found() -> None:
     agenda.acquired([], 0.0, 0.5, answered=1)
     assert agenda.next(0, 0.0, stopping=False) == Acquire(1)
     agenda.acquired([], 0.0, 0.5, answered=0)
-    assert agenda.next(0, 0.0, stopping=False) == Wait(0.25)
+    assert agenda.next(0, 0.0, stopping=False) == Wait(0.05625)
 
 
 def test_there_is_work_for_one_more_thread_when_a_job_waits_or_nobody_minds_the_clock() -> None:
@@ -557,7 +562,7 @@ def test_an_outcome_from_elsewhere_is_work_while_another_thread_minds_the_clock(
     assert isinstance(agenda.next(0, 0.0, stopping=False), Start)
     agenda.next(0, 0.0, stopping=False)
     agenda.acquired([], 0.0, 0.5, answered=0)
-    assert agenda.next(0, 0.0, stopping=False) == Wait(0.25)
+    assert agenda.next(0, 0.0, stopping=False) == Wait(0.05625)
     assert not agenda.has_work()
     agenda.finish(job)
     assert agenda.has_work()

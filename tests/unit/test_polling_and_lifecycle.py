@@ -14,36 +14,95 @@ from flowable.external_worker_client.runtime.lifecycle import (
     may_start,
     percentile,
 )
-from flowable.external_worker_client.runtime.polling import GROW_AFTER, Polling
+from flowable.external_worker_client.runtime.polling import (
+    FIRST_IDLE_PAUSE,
+    GROW_AFTER,
+    REPEATS,
+    SHORTLY_AFTER_WORK,
+    Polling,
+)
 
 REFUSED_CONNECTION = Reading(Meaning.NOT_SENT)
 CREDENTIALS = Reading(Meaning.NOT_THE_ENGINE, 401)
 
 
-def _pauses(ceiling: float, times: int) -> list[float]:
+def _pauses(ceiling: float, times: int, chance: float) -> list[float]:
     polling, pauses = Polling(), list[float]()
     for _ in range(times):
         polling = polling.found_nothing()
-        pauses.append(polling.pause(ceiling, chance=0.5))
+        pauses.append(polling.pause(ceiling, chance))
     return pauses
 
 
+GROWING = [0.25, 0.5, 1, 2, 4, 8, 16]
+
+
 def test_the_idle_pause_grows_from_a_quarter_of_a_second_to_the_configured_wait() -> None:
-    """Thirty seconds, as by default: reached after eight empty answers."""
-    assert _pauses(30.0, 9) == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
+    """Thirty seconds, as by default: reached after eight empty answers. Chance takes half of a pause that grows."""
+    assert _pauses(30.0, 9, chance=1.0) == [*GROWING, 30, 30]
+    assert _pauses(30.0, 9, chance=0.5) == pytest.approx([*(0.75 * each for each in GROWING), 27, 27])
+    assert _pauses(30.0, 9, chance=0.0) == pytest.approx([*(0.5 * each for each in GROWING), 24, 24])
 
 
 def test_the_configured_wait_is_the_longest_however_short() -> None:
-    """A wait below the first pause is kept; zero means without pause."""
-    assert _pauses(0.1, 2) == [0.1, 0.1]
-    assert _pauses(0.0, 2) == [0.0, 0.0]
+    """A wait below the first pause is kept, less a fifth at most; zero means without pause."""
+    assert _pauses(0.1, 2, chance=1.0) == [0.1, 0.1]
+    assert _pauses(0.1, 2, chance=0.0) == pytest.approx([0.08, 0.08])
+    assert _pauses(0.0, 2, chance=0.5) == [0.0, 0.0]
 
 
 def test_work_makes_the_next_question_follow_at_once() -> None:
     """And the pauses begin anew."""
-    polling = Polling(empty=7, errors=3).found_work(1)
+    polling = Polling(empty=7, repeats=2, errors=3).found_work(1)
     assert polling.pause(30.0, chance=0.5) == 0.0
-    assert polling.found_nothing().pause(30.0, chance=0.5) == 0.25
+    assert polling.found_nothing().pause(30.0, chance=1.0) == 0.25
+
+
+def _after_work(chance: float, times: int, ceiling: float = 30.0) -> list[float]:
+    polling, pauses, since_work = Polling().found_work(1), list[float](), 0.01
+    for _ in range(times):
+        polling = polling.found_nothing(since_work=since_work)
+        pauses.append(polling.pause(ceiling, chance))
+        since_work += pauses[-1] + 0.01
+    return pauses
+
+
+def test_an_empty_answer_shortly_after_work_is_followed_by_three_questions_soon() -> None:
+    """It may be a clash of two workers: after 50 to 62 milliseconds, twice and four times that. Then it is idle."""
+    assert _after_work(1.0, 5) == pytest.approx([0.0625, 0.125, 0.25, 0.25, 0.5])
+    assert _after_work(0.0, 5) == pytest.approx([0.05, 0.1, 0.2, 0.125, 0.25])
+    assert _after_work(1.0, 5, ceiling=0.1) == pytest.approx([0.0625, 0.1, 0.1, 0.1, 0.1])
+
+
+@given(st.floats(0, 100))
+def test_only_within_a_second_of_work_an_empty_answer_may_be_a_clash(since_work: float) -> None:
+    """Later, the idle pauses begin with the first of them."""
+    polling = Polling().found_nothing(since_work=since_work)
+    assert polling.idle == (since_work > SHORTLY_AFTER_WORK)
+    assert polling.pause(30.0, 1.0) == (FIRST_IDLE_PAUSE if polling.idle else 0.0625)
+
+
+@given(st.lists(st.floats(0, 3), max_size=30))
+def test_the_repeats_are_three_and_come_before_the_idle_pauses(since_work: list[float]) -> None:
+    """However often something else is settled meanwhile: an engine that has nothing is not asked ten times a second."""
+    polling, idle = Polling().found_work(1), False
+    for seconds in since_work:
+        polling = polling.found_nothing(since_work=seconds)
+        assert polling.repeats <= REPEATS
+        assert polling.idle or not idle
+        idle = polling.idle
+    assert polling.idle or polling.empty == polling.repeats
+
+
+@given(st.text(".x", max_size=40), st.integers(1, 20), st.floats(0, 1))
+def test_who_is_woken_asks_at_once_and_begins_the_pauses_anew(answers: str, wanted: int, chance: float) -> None:
+    """For as many as ever: what is known of exclusive jobs stays known."""
+    _, polling = _asked(Polling(), wanted, answers)
+    woken = polling.woken()
+    assert woken.pause(30.0, chance) == 0.0
+    assert woken.size(wanted) == polling.size_of_batches(wanted)
+    assert (woken.largest, woken.starving) == (polling.largest, polling.starving)
+    assert woken.found_nothing().pause(30.0, 1.0) == 0.25
 
 
 def _asked(polling: Polling, wanted: int, answers: str) -> tuple[list[int], Polling]:
@@ -56,19 +115,26 @@ def _asked(polling: Polling, wanted: int, answers: str) -> tuple[list[int], Poll
 
 
 def test_an_empty_batch_is_followed_by_a_single_job_at_once_and_then_every_fourth_time() -> None:
-    """Two exclusive jobs of one instance in a batch make the engine answer nothing; without work, that costs little."""
-    sizes, polling = _asked(Polling(), 5, "." * 13)
-    assert sizes == [5, 1, 5, 5, 5, 5, 1, 5, 5, 5, 5, 1, 5]
-    assert (polling.empty, polling.starving) == (10, False)
+    """Two exclusive jobs of one instance in a batch make the engine answer nothing. The later ones replace a batch."""
+    sizes, polling = _asked(Polling(), 5, "." * 14)
+    assert sizes == [5, 1, 5, 5, 5, 5, 1, 5, 5, 5, 1, 5, 5, 5]
+    assert (polling.empty, polling.starving) == (13, False)
 
 
 def test_a_single_job_after_an_empty_batch_costs_no_pause_and_none_is_shortened_by_it() -> None:
-    """The question for it follows at once, and the idle pauses grow as without it."""
+    """The question for it follows the first empty batch at once; later ones cost nothing, and the pauses grow."""
     polling, pauses = Polling(), list[float]()
-    for _ in range(8):
+    for _ in range(9):
         polling = polling.found_nothing(5)
-        pauses.append(polling.pause(30.0, chance=0.5))
-    assert pauses == [0, 0.25, 0.5, 1, 2, 0, 4, 8]
+        pauses.append(polling.pause(30.0, chance=1.0))
+    assert pauses == [0, 0.25, 0.5, 1, 2, 4, 8, 16, 30]
+
+
+def test_a_single_job_that_is_found_later_than_at_once_makes_no_batches_smaller() -> None:
+    """It may have come since the empty batch; the next batch tells."""
+    sizes, polling = _asked(Polling(), 8, "." * 6 + "x" + "." * 6 + "x" + ".")
+    assert sizes == [8, 1, 8, 8, 8, 8, 1, *(8, 1, 8, 8, 8, 8, 1), 8]
+    assert (polling.largest, polling.starving) == (None, False)
 
 
 def test_batches_become_smaller_while_single_jobs_are_found_after_empty_ones() -> None:
@@ -76,7 +142,16 @@ def test_batches_become_smaller_while_single_jobs_are_found_after_empty_ones() -
     sizes, polling = _asked(Polling(), 8, ".x.x.x.x.")
     assert sizes == [8, 1, 8, 1, 4, 1, 2, 1, 1]
     assert (polling.largest, polling.starving) == (1, True)
-    assert polling.pause(30.0, chance=0.5) == 0.25
+    assert polling.pause(30.0, chance=1.0) == 0.25
+
+
+@given(st.text(".x", max_size=60), st.integers(2, 20), st.floats(0, 1))
+def test_beside_the_one_at_once_single_jobs_cost_no_question(answers: str, wanted: int, chance: float) -> None:
+    """So a batch that stays empty is asked for as seldom as a single job is, however long."""
+    _, polling = _asked(Polling(), wanted, answers + "x...")
+    for _ in range(20):
+        polling = polling.found_nothing(wanted)
+        assert polling.pause(30.0, chance) >= 0.5 * FIRST_IDLE_PAUSE
 
 
 def test_a_job_that_comes_between_two_questions_is_no_proof_of_starving() -> None:

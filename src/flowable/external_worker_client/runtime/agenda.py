@@ -173,6 +173,7 @@ class Agenda:
         self._looked = False
         self._answered_at = -math.inf
         self._ask_at = -math.inf
+        self._not_before = -math.inf
         self._asker: int | None = None
         self._wanted = batch
         self._limited = False
@@ -219,10 +220,11 @@ class Agenda:
         self._extra = now < self._ask_at
         self._look = self._looks.pop(0) if self._extra and self._looks else None
         if not self._extra:
-            self._looks.clear()
+            # Later ones are still of use: what they are for may only be about to appear.
+            self._looks = [look for look in self._looks if look[0] > now]
         idle = self.polling.idle and not self._extra
         self._asked_at = now
-        stock = self.prefetch.stock(self._slots, self._lock) if self._ahead else 0
+        stock = self._stock() if self._ahead else 0
         self._wanted = max(self._batch, min(self.free + stock, LARGEST_BATCH))
         self._asked = self.polling.size(self._wanted)
         return Acquire(self._asked, idle=idle, extra=self._extra)
@@ -238,7 +240,10 @@ class Agenda:
         if self._made == 1 or not (self.waiting or not self.free):
             return False
         low = min(self.prefetch.low(self._slots), LARGEST_BATCH)
-        return len(self.waiting) < low and self.prefetch.stock(self._slots, self._lock) > 0
+        return len(self.waiting) < low and self._stock() > 0
+
+    def _stock(self) -> int:
+        return self.prefetch.stock(self._slots, self._lock, len(self.waiting))
 
     def release_waiting(self) -> Release | None:
         """Decide, for whoever is free for it, what is to be given back now that the subscription stops."""
@@ -283,7 +288,9 @@ class Agenda:
         return Release(short, lifecycle.PAUSE_AFTER_RELEASE, reason)
 
     def _enough(self, left: float) -> bool:
-        return lifecycle.may_start(left=left, lock=self._lock, usual_run=lifecycle.percentile(self.runs, 0.95))
+        # Usually most of it is left, whatever a run takes.
+        usual_run = math.inf if left > self._lock / 2 else lifecycle.percentile(self.runs, 0.95)
+        return lifecycle.may_start(left=left, lock=self._lock, usual_run=usual_run)
 
     # ------------------------------------------------------------ what came of it
 
@@ -297,7 +304,7 @@ class Agenda:
             answered: How many jobs the answer had, with those that a run under way has taken over.
         """
         self.acquiring = False
-        for held in jobs[: self.free]:
+        for held in jobs[: max(0, self.free - len(self.waiting))]:
             held.at_once = True
         self.waiting.extend(jobs)
         self._more = answered >= self._asked
@@ -319,6 +326,9 @@ class Agenda:
         self._looks.clear()
         self.polling = self.polling.failed()
         pause = self.polling.pause_after(reading, chance)
+        self._not_before = now + (reading.retry_after or 0.0)
+        if self._again:
+            pause = max(min(pause, SHORTEST_PAUSE_AFTER_ERRORS), reading.retry_after or 0.0)
         self._ask_at = now + pause
         return pause
 
@@ -355,20 +365,19 @@ class Agenda:
     def wake(self, now: float) -> int | None:
         """Somebody knows that there may be work: ask now.
 
-        After errors, not within a second of the last question. While a limit of the topic allows nothing, or nothing
-        fits in, it is asked when that ends.
+        After errors, not within a second of the last question, and not before the server wants to be asked again. While
+        a limit of the topic allows nothing, or nothing fits in, it is asked when that ends.
 
         Returns:
             The thread that waits to ask, which is to be woken. `None`: nobody does.
         """
+        # An acquire that is under way may have missed it.
+        self._again = self.acquiring
+        self.polling = self.polling.woken()
         if self.polling.errors:
-            self.ask_no_later_than(max(now, self._asked_at + SHORTEST_PAUSE_AFTER_ERRORS))
-        else:
-            # An acquire that is under way may have missed it.
-            self._again = self.acquiring
-            self.polling = self.polling.woken()
-            if not self._limited:
-                self.ask_no_later_than(now)
+            self.ask_no_later_than(max(now, self._asked_at + SHORTEST_PAUSE_AFTER_ERRORS, self._not_before))
+        elif not self._limited:
+            self.ask_no_later_than(now)
         return self._asker
 
     def ask_at(self, now: float) -> int | None:
@@ -380,12 +389,15 @@ class Agenda:
 
     def waits_idly(self, now: float) -> bool:
         """Say whether there is no work, and it is asked for later: what a look may shorten."""
-        if self.waiting or not self.free or self.acquiring or self._limited:
+        if self.waiting or not self.free or self._limited or self.polling.errors:
             return False
-        return not self.polling.errors and now < self._ask_at
+        # A question that is under way may have missed what is to be found.
+        return now < self._ask_at or (self.acquiring and self.polling.empty > 0)
 
     def look_at(self, moment: float) -> int | None:
         """Ask at this moment as well. Returns as `wake`, if the thread waits for a later one."""
+        if self.polling.errors:
+            return None
         before = self._due()
         self._looks = sorted([*self._looks, (moment, moment + LOOKS_EXPIRE)])
         return self._asker if moment < before else None
@@ -399,7 +411,9 @@ class Agenda:
     def nothing_there(self, next_question: float) -> None:
         """The question was not sent: there is no work in the engine at all. Ask at this moment."""
         self.acquiring = False
-        self._ask_at = next_question
+        # Who has woken it meanwhile may know better.
+        if not self._again:
+            self._ask_at = next_question
 
     def is_here_after_all(self) -> None:
         """A job that was to be started elsewhere is settled on this thread: its outcome is known without a run."""

@@ -65,15 +65,13 @@ class Company:
 
     def settled(self, number: int) -> None:
         """A job of a subscription was settled: let idle ones look for the next task of its process."""
-        members = self._members
-        if len(members) <= 1:
-            # Its own topic it asks anyway.
-            return
         now = self._clock.now()
         with self._lock:
             if not self._looks.worth_it(number, now):
                 return
-        idle = [key for key, member in members.items() if key != number and member.waits_idly()]
+        members = self._members
+        # Its own topic as well: other handlers of it may be at work, and the last question long ago.
+        idle = [key for key, member in members.items() if member.waits_idly()]
         if not idle:
             return
         with self._lock:
@@ -83,9 +81,8 @@ class Company:
 
     def found(self, number: int) -> None:
         """An acquire of a subscription brought jobs."""
-        if len(self._members) > 1:
-            with self._lock:
-                self._looks.found(number, self._clock.now())
+        with self._lock:
+            self._looks.found(number, self._clock.now())
 
 
 class SharedLookout:
