@@ -25,13 +25,14 @@ from flowable.external_worker_client.client import (
     wait_until_stopped,
 )
 from flowable.external_worker_client.durations import DurationLike
-from flowable.external_worker_client.errors import InvalidArgumentError, shorten
+from flowable.external_worker_client.errors import InvalidArgumentError, MissingExtraError, shorten
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.handlers import ready
 from flowable.external_worker_client.handlers.context import Context, StopSignal
 from flowable.external_worker_client.handlers.declared import Declared
 from flowable.external_worker_client.job_options import JobOptions, Plan, resolve
 from flowable.external_worker_client.policies import RetryPolicy
+from flowable.external_worker_client.rest.choice import why_not_fast
 from flowable.external_worker_client.runtime import failure, signals
 from flowable.external_worker_client.runtime.client_runtime import Handling
 from flowable.external_worker_client.runtime.company import SharedLookout
@@ -249,14 +250,22 @@ def client_from_environment(environment: Mapping[str, str] | None = None) -> Ext
         SettingsError: One is missing, or is not what is accepted.
     """
     found = os.environ if environment is None else environment
+    host, transport = settings.url(found), settings.transport(found)
+    if transport is None:
+        reason = why_not_fast(host, found)
+        transport = "requests" if reason else "fast"
+        _logger.info("Requests to the engine use the %s transport%s", transport, f": {reason}" if reason else "")
     try:
         return ExternalWorkerClient(
-            settings.url(found),
+            host,
             worker_id=found.get("FLOWABLE_WORKER_ID") or None,
             auth=settings.auth(found),
             journal=found.get("FLOWABLE_JOURNAL") or None,
             engine=found.get("FLOWABLE_ENGINE") or None,
+            transport=transport,
         )
+    except MissingExtraError as error:
+        raise settings.SettingsError("FLOWABLE_TRANSPORT", f"is {transport!r}, but {error}") from None
     except InvalidArgumentError as error:
         variable = _VARIABLES.get(error.parameter)
         if variable is None:

@@ -7,6 +7,8 @@
 - `FLOWABLE_WORKER_ID`: the name that jobs are locked under; unset: a generated one
 - `FLOWABLE_ENGINE`: release of the engine, such as `7.2`
 - `FLOWABLE_JOURNAL`: path of the journal
+- `FLOWABLE_TRANSPORT`: what carries requests, `fast` or `requests`; unset: the fast one if it is installed and nobody
+  could notice the difference
 - `FLOWABLE_WORKER_LOCK`, `_CONCURRENCY`, `_NUMBER_OF_TASKS`, `_POLL`, `_TIMEOUT`: options of handlers, for those that
   neither set them themselves nor belong to a worker that does
 
@@ -19,10 +21,12 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from requests import PreparedRequest
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from flowable.external_worker_client import arguments
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
 from flowable.external_worker_client.errors import ExternalWorkerError, InvalidArgumentError
 
@@ -133,6 +137,21 @@ def url(environment: Mapping[str, str]) -> str:
             "FLOWABLE_URL", 'is not set: give the address of the engine, such as "http://localhost:8090/flowable-rest"'
         )
     return found
+
+
+def transport(environment: Mapping[str, str]) -> Literal["requests", "fast"] | None:
+    """Return what carries requests. `None`: it is left open.
+
+    Raises:
+        SettingsError: It is something else.
+    """
+    found = environment.get("FLOWABLE_TRANSPORT") or None
+    if found is None:
+        return None
+    try:
+        return arguments.transport(found)
+    except InvalidArgumentError:
+        raise SettingsError("FLOWABLE_TRANSPORT", f'is {found!r}: "fast" or "requests" is accepted') from None
 
 
 def option(environment: Mapping[str, str], name: str) -> str | None:
