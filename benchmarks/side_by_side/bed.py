@@ -6,18 +6,26 @@ import functools
 import itertools
 import os
 from contextlib import ExitStack
-from typing import Self
+from typing import Final, Self
 
+from engine import launch
+from side_by_side.instances import Instances
 from side_by_side.loader import Stub
+from side_by_side.on_engine import EnginePlace
 from side_by_side.on_stub import StubPlace
 from side_by_side.peers import Peers
 
-WARM = 10_000  # jobs; a cold engine is three to eight times slower
-QUICK_WARM = 3_000
+WARM: Final = 10_000  # jobs; a cold engine is three to eight times slower
+QUICK_WARM: Final = 3_000
+#: With the optimising compiler, as in production; the launcher's own flags make an engine start fast instead.
+JVM_FLAGS: Final = ("-Xmx2g",)
 
 
 class Bed:
     """Engine, stub and other clients, inside of a `with` block.
+
+    The engine knows one user, whose password it does not hash: with bcrypt, basic authentication costs 66 ms for every
+    request, and nothing else could be seen.
 
     Args:
         warm: With how many jobs the engine is warmed. 0: not at all.
@@ -43,15 +51,37 @@ class Bed:
         return f"{name}-{os.getpid()}-{next(self._numbers)}"
 
     @functools.cached_property
+    def engine(self) -> launch.Engine:
+        """The real engine, warm.
+
+        Raises:
+            EngineError: It cannot be built or started.
+        """
+        engine = launch.start(jvm_flags=JVM_FLAGS)
+        self._stack.callback(engine.stop)
+        engine.wait_healthy()
+        self._place_on(engine).warm(self._warm)
+        return engine
+
+    @functools.cached_property
     def stub(self) -> Stub:
         """The stub."""
         return self._stack.enter_context(Stub())
+
+    @functools.cached_property
+    def on_engine(self) -> EnginePlace:
+        """The engine, as a place to drain topics on."""
+        return self._place_on(self.engine)
 
     @functools.cached_property
     def on_stub(self) -> StubPlace:
         """The stub, as a place to drain topics on."""
         return StubPlace(self.stub, self.peers)
 
-    def place(self, name: str) -> StubPlace:
-        """Return the place of a name."""
-        return self.on_stub
+    def place(self, name: str) -> EnginePlace | StubPlace:
+        """Return the place of that name, `"engine"` or `"stub"`."""
+        return self.on_engine if name == EnginePlace.name else self.on_stub
+
+    def _place_on(self, engine: launch.Engine) -> EnginePlace:
+        instances = self._stack.enter_context(Instances(engine.url, engine.username, engine.password))
+        return EnginePlace(engine.url, instances, self.peers)
