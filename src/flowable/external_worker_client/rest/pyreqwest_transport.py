@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -84,8 +85,10 @@ class PyreqwestTransport:
         self._lock = threading.Lock()
         self._ready: _Ready | None = None
         self._fallback: RequestsTransport | None = None
-        # Fails now if it has to. Nothing is opened: whoever forks after this can use it on both sides.
-        carry(session, host)
+        # Refuses now what it has to. Nothing is opened: whoever forks after this can use it on both sides. An address
+        # that is none is for the first request to say, as ever.
+        with suppress(requests.RequestException):
+            carry(session, host)
 
     @property
     def host(self) -> str:
