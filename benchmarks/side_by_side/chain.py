@@ -92,7 +92,7 @@ def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:  # noqa: ARG001 - w
     samples: list[Sample] = []
     for scene in QUICK:
         samples += chains(bed, [scene], 10.0 if quick else 50.0)
-    return samples + chains(bed, PATIENT, 1.0 if quick else 160.0)
+    return samples + chains(bed, PATIENT, 1.0 if quick else 130.0)
 
 
 def chains(bed: Bed, scenes: Sequence[Scene], seconds: float) -> list[Sample]:

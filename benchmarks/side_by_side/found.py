@@ -13,6 +13,7 @@ NOT_MEASURED = "not measured"
 
 #: Scenarios, as the parts call them.
 FAST, CONCURRENT, PLAIN, WORKER = "ours, fast, concurrency 4", "ours, concurrency 4", "ours, default", "ours, Worker"
+FAST_THREADS, THREADS = "ours, fast, threads", "ours, threads"
 V1, JAVASCRIPT = "1.0.2, default", "JavaScript, default"
 CEILING, WAITING_CEILING = "ceiling", "ceiling, 50 ms"
 
@@ -25,6 +26,8 @@ LABELS = {
     "ours, Worker": "Worker",
     "ours, fast, concurrency 4": "fast transport, 20 tasks, concurrency 4",
     "ours, fast, default": "fast transport, subscribe",
+    "ours, threads": "threads",
+    "ours, fast, threads": "fast transport, threads",
     "1.0.2, default": "1.0.2",
     "1.0.2, batched": "1.0.2, 20 tasks a time",
     "JavaScript, default": "JavaScript",
@@ -105,7 +108,7 @@ RATIOS: Sequence[Ask] = (
     ),
     Ask(
         "50 ms handlers, concurrency 32, share of the ceiling with 32 slots",
-        "waiting", "engine", "jobs_per_second", FAST, WAITING_CEILING, 0.85, least=True, x=SLOTS,
+        "waiting", "engine", "jobs_per_second", FAST_THREADS, WAITING_CEILING, 0.85, least=True, x=SLOTS,
     ),
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ def test_rounds_are_compared_with_themselves() -> None:
         ("1.0.2's: fast", {"scenario": found.FAST, "metric": "cpu_ms_per_job"}, 1.2),
         ("1.0.2's: default", {"scenario": found.CONCURRENT, "metric": "cpu_ms_per_job"}, 1.2),
         ("`subscribe(topic, callback)`", {"scenario": found.PLAIN, "metric": "cpu_ms_per_job"}, 1.2),
-        ("50 ms handlers", {"scenario": found.FAST, "part": "waiting"}, 0.9),
+        ("50 ms handlers", {"scenario": found.FAST_THREADS, "part": "waiting"}, 0.9),
         ("pick-up", {"scenario": found.WORKER, "metric": "delay_s"}, 1.4),
         ("pick-up", {"scenario": found.WORKER, "metric": "requests_per_minute"}, 1.2),
         ("`Worker` defaults, chains", {"scenario": found.WORKER, "part": "chain"}, 1.5),

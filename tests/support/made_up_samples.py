@@ -55,9 +55,7 @@ def _waiting() -> Iterator[Sample]:
         for slots in (1, 8, 32, 256):
             ceiling = min(19.0 * slots, 450.0)
             yield _sample("waiting", "ceiling, 50 ms", "engine", "jobs_per_second", number, ceiling, slots)
-            yield _sample(
-                "waiting", "ours, fast, concurrency 4", "engine", "jobs_per_second", number, 0.9 * ceiling, slots
-            )
+            yield _sample("waiting", "ours, fast, threads", "engine", "jobs_per_second", number, 0.9 * ceiling, slots)
         yield _sample("waiting", "1.0.2, default", "engine", "jobs_per_second", number, 17.0, 1)
 
 
