@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +30,8 @@ class JustTheEngine:
 @pytest.fixture
 def bed(real_engine: RealEngine, unique: Callable[[str], str]) -> Bed:
     """The engine of the tests, as a bed."""
-    return cast("Bed", JustTheEngine(real_engine, unique))
+    numbers = itertools.count()
+    return cast("Bed", JustTheEngine(real_engine, lambda name: f"{unique(name)}-{next(numbers)}"))
 
 
 @pytest.mark.parametrize("client", ["worker", "subscribe"])
