@@ -88,7 +88,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Take the settings of the library out of the environment; return what puts some in."""
     for name in (
         *("URL", "USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE", "WORKER_ID", "ENGINE", "JOURNAL"),
-        *(f"WORKER_{option}" for option in ("LOCK", "CONCURRENCY", "NUMBER_OF_TASKS", "POLL", "TIMEOUT")),
+        *(
+            f"WORKER_{option}"
+            for option in ("LOCK", "CONCURRENCY", "NUMBER_OF_TASKS", "POLL", "TIMEOUT", "TOTAL_CONCURRENCY")
+        ),
     ):
         monkeypatch.delenv(f"FLOWABLE_{name}", raising=False)
 

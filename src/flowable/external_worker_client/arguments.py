@@ -94,6 +94,13 @@ def timeout(value: object) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
+def weight(value: object) -> float:
+    """Check the weight of a topic. The limits are so far apart that nobody needs them, and arithmetic stays exact."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0.001 <= value <= 1000:  # noqa: PLR2004
+        return float(value)
+    raise InvalidArgumentError("weight", value, "a number from 0.001 to 1000")
+
+
 def transport(value: object) -> Literal["requests", "fast"]:
     """Check what carries requests: `"requests"`, which is also what `None` means, or `"fast"`."""
     if value is None or value == "requests":

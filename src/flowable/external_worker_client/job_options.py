@@ -33,6 +33,17 @@ _ENGINE_TRIES = 5
 _POLL = 0.75  # seconds
 
 
+#: What is accepted of options that are one value, which is never `None` unless that means something.
+_CHECKS: Mapping[str, Callable[[object, str], object]] = {
+    "lock": durations.lock_duration,
+    "poll": durations.retry_timeout,
+    "concurrency": arguments.count,
+    "number_of_tasks": arguments.count,
+    "scope_type": lambda value, _: arguments.scope_type(value),
+    "weight": lambda value, _: arguments.weight(value),
+}
+
+
 class JobOptions(TypedDict, total=False):
     """Options of a handler, or of all handlers of a worker that do not say otherwise.
 
@@ -55,6 +66,9 @@ class JobOptions(TypedDict, total=False):
     """How long a handler may run, itself and not its middleware. It cancels a coroutine and ends a process; a function
     in a thread, or on an executor, cannot be ended: that is logged, and for an executor the job is failed all the same.
     No longer than `lock`. As long as it takes."""
+    weight: float
+    """How much it counts when topics compete for the `total_concurrency` of the worker that is run: with 3, for three
+    times as many jobs as with 1. From 0.001 to 1000. 1."""
     tenants: Texts | None
     """Tenants whose jobs are worked on, `""` for jobs without one. Jobs of others are given back for a minute. All."""
 
@@ -67,11 +81,13 @@ class Plan:
         options: What its subscription asks for.
         retry: What to do when it raises. `None`: as the client says.
         timeout: How long it may run, in seconds. `None`: as long as it takes.
+        weight: How much it counts when topics compete for the places of a budget.
     """
 
     options: Options
     retry: RetryPolicy | None
     timeout: float | None
+    weight: float
 
 
 def checked(options: JobOptions) -> JobOptions:
@@ -88,18 +104,12 @@ def checked(options: JobOptions) -> JobOptions:
     given = cast("Mapping[str, object]", options)
     if "retry" in given and not isinstance(given["retry"], RetryPolicy):
         raise InvalidArgumentError("retry", given["retry"], "a RetryPolicy")
-    if "lock" in given:
-        durations.lock_duration(given["lock"], "lock")
-    if "poll" in given:
-        durations.retry_timeout(given["poll"], "poll")
+    for name, check in _CHECKS.items():
+        if name in given:
+            check(given[name], name)
     if given.get("timeout") is not None:
         # No handler runs longer than its lock.
         durations.lock_duration(given["timeout"], "timeout")
-    for name in ("concurrency", "number_of_tasks"):
-        if name in given:
-            arguments.count(given[name], name)
-    if "scope_type" in given:
-        arguments.scope_type(given["scope_type"])
     if given.get("tenants") is not None:
         copied["tenants"] = _tenants(given["tenants"])
     return copied
@@ -161,7 +171,17 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
         ),
         options.get("retry"),
         None if timeout is None else timeout.seconds,
+        options.get("weight", 1.0),
     )
+
+
+def total_concurrency(given: int | None) -> int | None:
+    """Resolve how many jobs a worker may hold at once: what it says, or the environment. `None`: any number.
+
+    Raises:
+        SettingsError: What the environment says is not what is accepted.
+    """
+    return given or settings.whole_number(os.environ, "TOTAL_CONCURRENCY")
 
 
 def _duration(options: JobOptions, name: str, read: Callable[[object, str], Duration]) -> Duration | None:

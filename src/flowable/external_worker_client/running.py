@@ -30,13 +30,14 @@ from flowable.external_worker_client.external_worker_acquire_job_response import
 from flowable.external_worker_client.handlers import ready
 from flowable.external_worker_client.handlers.context import Context, StopSignal
 from flowable.external_worker_client.handlers.declared import Declared
-from flowable.external_worker_client.job_options import JobOptions, Plan, resolve
+from flowable.external_worker_client.job_options import JobOptions, Plan, resolve, total_concurrency
 from flowable.external_worker_client.policies import RetryPolicy
 from flowable.external_worker_client.rest.choice import why_not_fast
 from flowable.external_worker_client.runtime import failure, signals
 from flowable.external_worker_client.runtime.client_runtime import Handling
 from flowable.external_worker_client.runtime.company import SharedLookout
 from flowable.external_worker_client.runtime.loop import Loop, on_a_thread
+from flowable.external_worker_client.runtime.places import SharedBudget
 from flowable.external_worker_client.runtime.processes import NotPicklableError, ProcessPool
 from flowable.external_worker_client.runtime.signals import Caught
 from flowable.external_worker_client.runtime.stop import Stop
@@ -82,6 +83,7 @@ class Running:
         client: Where the engine is. `None`: one is made from the environment, and closed at the end.
         grace: How long the end waits. `None`: as long as the locks of what is running.
         catches: Whether signals are caught that tell the program to stop, for `wait`. On the main thread only.
+        total: How many jobs of all handlers together are held at once. `None`: as the environment says, or any number.
 
     Attributes:
         subscriptions: By topic, inside of the block.
@@ -94,8 +96,11 @@ class Running:
         grace: DurationLike | None,
         *,
         catches: bool = False,
+        total: int | None = None,
     ) -> None:
         self._entries = entries
+        self._total = total
+        self._budget: SharedBudget | None = None
         self._given = client
         self._grace = None if grace is None else durations.retry_timeout(grace, "grace").seconds
         self._catches = catches
@@ -107,7 +112,7 @@ class Running:
     def __enter__(self) -> Self:
         """Start."""
         self._refuse_twice()
-        plans = self._plans()
+        plans, total = self._plans(), total_concurrency(self._total)
         with ExitStack() as stack:
             client = self._given
             if client is None:
@@ -135,7 +140,7 @@ class Running:
             # What outlasts the grace ends before what it uses is closed.
             stack.callback(loop.cancel)
             stack.callback(self._stop)
-            self._start(client, plans, loop, yielded, pools)
+            self._start(client, plans, total, loop, yielded, pools)
             self._left = stack.pop_all()
         return self
 
@@ -148,7 +153,7 @@ class Running:
     async def __aenter__(self) -> Self:
         """Start, with coroutine handlers on the running loop."""
         self._refuse_twice()
-        plans = self._plans()
+        plans, total = self._plans(), total_concurrency(self._total)
         async with AsyncExitStack() as stack:
             client = self._given
             if client is None:
@@ -172,7 +177,7 @@ class Running:
             stack.push_async_callback(loop.cancel_here)
             # Waiting for coroutines must not block the loop that they run on.
             stack.push_async_callback(on_a_thread, self._stop)
-            self._start(client, plans, loop, yielded, pools)
+            self._start(client, plans, total, loop, yielded, pools)
             self._left = stack.pop_all()
         return self
 
@@ -203,6 +208,7 @@ class Running:
         self,
         client: ExternalWorkerClient,
         plans: Sequence[Plan],
+        total: int | None,
         loop: Loop,
         yielded: Sequence[tuple[Lifespan, object]],
         pools: Mapping[str, ProcessPool[Any, Any]],
@@ -219,9 +225,15 @@ class Running:
         lookout = None
         if len(plans) > 1:
             lookout = SharedLookout(min(plan.options.wait for plan in plans), random.random)
+        budget = None
+        if total is not None:
+            weights = {entry.topic: plan.weight for entry, plan in zip(self._entries, plans, strict=True)}
+            budget = SharedBudget(total, weights, clock_of(client).now)
+        self._budget = budget
         for entry, plan, shared in zip(self._entries, plans, shares, strict=True):
             calls = _Calls(entry, plan, client, shared, loop, pools.get(entry.topic))
-            options = replace(plan.options, lookout=lookout)
+            places = None if budget is None else budget.places(entry.topic)
+            options = replace(plan.options, lookout=lookout, places=places)
             self.subscriptions[entry.topic] = start_work(client, options, calls.policy, calls.handling)
 
     def _lifespans(self) -> list[Lifespan]:

@@ -11,6 +11,8 @@
   could notice the difference
 - `FLOWABLE_WORKER_LOCK`, `_CONCURRENCY`, `_NUMBER_OF_TASKS`, `_POLL`, `_TIMEOUT`: options of handlers, for those that
   neither set them themselves nor belong to a worker that does
+- `FLOWABLE_WORKER_TOTAL_CONCURRENCY`: most jobs that a worker holds at once, for those that do not say so themselves;
+  unset: any number
 
 A variable that is empty counts as not set.
 """

@@ -75,6 +75,9 @@ class Worker:
         redact: Whether values stay out of messages about variables, or of which variables.
         middleware: Around every handler, outermost first, outside of the handler's own.
         errors: What exceptions of handlers mean, where the handler's own table says nothing.
+        total_concurrency: How many jobs of all handlers together, those of included workers too, are held at once:
+            running, being settled, or waiting for their handler. Topics that compete for them get parts by their
+            `weight`, so that none starves. `None`: as the environment says, and otherwise any number.
         **options: For handlers that do not say otherwise; see `JobOptions`.
 
     Raises:
@@ -91,13 +94,17 @@ class Worker:
         redact: bool | Texts | None = None,
         middleware: Sequence[Middleware] = (),
         errors: ErrorTable | None = None,
+        total_concurrency: int | None = None,
         **options: Unpack[JobOptions],
     ) -> None:
         if client is not None and not isinstance(client, ExternalWorkerClient):
             raise InvalidArgumentError("client", client, "an ExternalWorkerClient or None")
         if names not in get_args(Names):
             raise InvalidArgumentError("names", names, '"camel" or "as_is"')
+        if total_concurrency is not None:
+            arguments.count(total_concurrency, "total_concurrency")
         self._client = client
+        self._total = total_concurrency
         self._lifespan = None if lifespan is None else cast("Lifespan", arguments.function(lifespan, "lifespan"))
         self._names: Names = names
         self._within: dict[str, Any] = {
@@ -300,17 +307,22 @@ class Worker:
         """Take in the handlers of another worker, with its options, middleware and lifespan, around which are our own.
 
         Handlers that it gets later belong to it as well. What its handlers share is what its own lifespan yields, or
-        ours if it has none. A client that it was made with plays no part.
+        ours if it has none. A client that it was made with plays no part. One with a `total_concurrency` of its own is
+        refused: that belongs to the worker that is run, and leaving it out would break what it promises.
 
         Raises:
-            InvalidArgumentError: It is no worker, is included already, includes this one, or has a handler for a topic
-                that has one here or in a worker that includes this one; both places are named.
+            InvalidArgumentError: It is no worker, is included already, includes this one, has a `total_concurrency`, or
+                has a handler for a topic that has one here or in a worker that includes this one; both places are
+                named.
             InvalidHandlerError: Our middleware does not fit around one of its handlers.
         """
         if not isinstance(other, Worker) or other is self or self in other._all_included():
             raise InvalidArgumentError("other", other, "another Worker, which does not include this one")
         if other in self._included:
             raise InvalidArgumentError("other", other, "a Worker that is not included already")
+        if other._total is not None:
+            accepted = "a Worker without total_concurrency: give that to the worker that is run, for all its handlers"
+            raise InvalidArgumentError("other", other, f"{accepted}; it has {other._total}")
         self._included.append(other)
         other._includers.append(self)
         try:
@@ -379,7 +391,7 @@ class Worker:
         entries = self._to_run()
         client = client_from_environment() if self._client is None else self._client
         try:
-            with Running(entries, client, None, catches=True) as running:
+            with Running(entries, client, None, catches=True, total=self._total) as running:
                 running.wait(seconds)
         finally:
             # It is closed already, unless something was raised before that.
@@ -405,7 +417,7 @@ class Worker:
         """
         if client is not None and not isinstance(client, ExternalWorkerClient):
             raise InvalidArgumentError("client", client, "an ExternalWorkerClient or None")
-        return Running(self._to_run(), self._client if client is None else client, grace)
+        return Running(self._to_run(), self._client if client is None else client, grace, total=self._total)
 
     def _to_run(self) -> list[Entry]:
         # With processes, the main module is run again in each: a worker there would take jobs for itself.

@@ -33,6 +33,7 @@ from flowable.external_worker_client.runtime.agenda import (
     Step,
     Wait,
 )
+from flowable.external_worker_client.runtime.budget import ASK_AGAIN
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.company import Company, SharedLookout
 from flowable.external_worker_client.runtime.courier import Courier
@@ -44,6 +45,7 @@ from flowable.external_worker_client.runtime.keeper import Keeper
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.one_job import JobRunner, Moved, NotStartedError
+from flowable.external_worker_client.runtime.places import Places, Taken
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.stop import Stop, Wake
 from flowable.external_worker_client.worker_result import Executable
@@ -78,6 +80,7 @@ class Options:
         tenants: Tenants whose jobs are worked on, `""` for jobs without one; others are given back. `None`: all.
         ahead: Whether jobs may be held in stock, so that handlers need not wait for acquires.
         lookout: Tells whether it is worth asking for jobs after a long time without. `None`: it always is.
+        places: Its part of the budget that it shares with other subscriptions. `None`: there is none.
     """
 
     question: Question
@@ -89,6 +92,7 @@ class Options:
     limiter: Limiter | None = None
     ahead: bool = False
     lookout: SharedLookout | None = None
+    places: Places | None = None
 
 
 class Consumer:
@@ -144,6 +148,7 @@ class Consumer:
         self._records = records
         self._company = company
         self._lookout = options.lookout
+        self._places = options.places
         self._keeper = keeper
         self._courier = courier
         self.stop = stop
@@ -173,6 +178,8 @@ class Consumer:
         self._number = company.join(self)
         if self._lookout is not None:
             self._lookout.join(self)
+        if self._places is not None:
+            self._places.join(self._may_be_allowed)
 
     # ------------------------------------------------------------ the threads
 
@@ -192,6 +199,7 @@ class Consumer:
                 self._carry_out(step, thread)
             except BaseException as error:  # noqa: BLE001 - a fault of this library must not end the subscription
                 self._unexpected(error)
+        self._wants_nothing()
         if thread == FIRST_THREAD:
             self._detach()
             self._say(logging.INFO, "Topic %r: unsubscribed", self._topic)
@@ -273,11 +281,13 @@ class Consumer:
         if step.idle and self._lookout is not None:
             until = self._lookout.wait_until(self._rest_client(), self._clock)
             if until is not None:
+                self._wants_nothing()
                 with self._guard:
                     self._agenda.nothing_there(until)
                 return
         if self._records.somebody_is_to_be_alone():
             # What is acquired now would wait for that, and its lock would run out.
+            self._wants_nothing()
             with self._guard:
                 self._agenda.not_allowed(self._clock.now() + _WHILE_SOMEBODY_IS_ALONE)
             return
@@ -286,6 +296,7 @@ class Consumer:
             now = self._clock.now()
             allowed = limiter.take(count, now)
             if not allowed.jobs:
+                self._wants_nothing()
                 with self._guard:
                     self._agenda.not_allowed(now + min(max(allowed.wait, _SHORTEST_LIMIT), _LONGEST_LIMIT))
                 return
@@ -293,18 +304,60 @@ class Consumer:
                 count = allowed.jobs
                 with self._guard:
                     self._agenda.allowed(count)
+        if self._places is None:
+            self._ask(count, None)
+            return
+        taken = self._take_places(self._places, count)
+        if taken is None:
+            self._not_used(count)
+            return
+        try:
+            self._not_used(count - taken.count)
+            self._ask(taken.count, taken)
+        finally:
+            taken.over()
+
+    def _take_places(self, places: Places, count: int) -> Taken | None:
+        """Take places of the budget for so many jobs, or for fewer. `None`: it allows none now."""
+        with self._guard:
+            needed = max(0, self._agenda.free - len(self._agenda.waiting))
+            taken = places.take(count, min(count, needed))
+            # Under the same lock, so that whoever frees a place finds that it is waited for.
+            if taken is None:
+                self._agenda.not_allowed(self._clock.now() + ASK_AGAIN)
+            elif taken.count < count:
+                self._agenda.allowed(taken.count)
+        places.wake_others()
+        return taken
+
+    def _wants_nothing(self) -> None:
+        """Let the budget keep no place free for this topic."""
+        if self._places is not None:
+            self._places.withdraw()
+
+    def _may_be_allowed(self) -> None:
+        """Ask again if a limit held the last question back. Called from the threads of other subscriptions."""
+        with self._guard:
+            asker = self._agenda.may_be_allowed(self._clock.now())
+        self._nudge(asker)
+
+    def _ask(self, count: int, taken: Taken | None) -> None:
         answer = self._acquiring.ask(self._options.question, count, self.stop)
-        self._not_used(count - (0 if answer is None else len(answer.jobs)))
+        came = 0 if answer is None else len(answer.jobs)
+        self._not_used(count - came)
+        if taken is not None:
+            # What cannot be read has a place as well until that has been reported.
+            taken.answered(came + (0 if answer is None else len(getattr(answer.jobs, "unreadable", ()))))
         if answer is None:
             with self._guard:
                 self._agenda.not_asked()
         elif answer.error is not None:
             self._not_acquired(answer)
         else:
-            self._acquired(answer)
+            self._acquired(answer, taken)
         self.changed.set()
 
-    def _acquired(self, answer: Answer) -> None:
+    def _acquired(self, answer: Answer, taken: Taken | None) -> None:
         if self._failing_since is not None:
             self._say_answers_again()
         for unreadable in getattr(answer.jobs, "unreadable", ()):
@@ -324,6 +377,8 @@ class Consumer:
         known: Mapping[str, Recollection] = self._records.recall(held) if held else {}
         with self._guard:
             self._known.update(known)
+            if taken is not None:
+                taken.keep([*held, *foreign])
             starved = self._agenda.polling.starving
             answered = len(answer.jobs) - len(foreign)
             self._agenda.acquired(held, self._clock.now(), self._chance(), answered=answered)
@@ -472,6 +527,9 @@ class Consumer:
                 held.job.id,
                 error=error,
             )
+        if self._places is not None:
+            # Before its thread is free, and asks for more.
+            self._places.ended(held)
         over = held.began is not None and held.ran is not None and held.began + held.ran > held.lease.lock.deadline
         if over:
             self._say_overrun(held)
@@ -505,6 +563,8 @@ class Consumer:
 
     def _let_go(self, held: HeldJob) -> None:
         """A job has come to its end here."""
+        if self._places is not None:
+            self._places.ended(held)
         self._registry.drop(held)
         rest_client = self._rest_client()
         # By its type, because a mock has every method. What people put in its place knows nothing of jobs.
