@@ -128,6 +128,9 @@ class Step:
     assumed: bool = False
 
 
+_DONE = Step(Verdict.SETTLED)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """Where the delivery of one result stands. Times are in seconds on the caller's clock.
@@ -169,6 +172,10 @@ class Delivery:
         Returns:
             Where the delivery stands then, and what to do.
         """
+        if reading.meaning is Meaning.DONE and not self.sends:
+            # As nearly always.
+            return (Delivery(self.effect, self.ends, 1, self.unclear, self.engine_errors, self.hurried, self.deadline),)
+            _DONE
         state = replace(self, sends=self.sends + 1, unclear=self.unclear or reading.unclear)
         final = self._final(reading)
         if final is not None:
