@@ -91,8 +91,8 @@ def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:  # noqa: ARG001 - w
     """
     samples: list[Sample] = []
     for scene in QUICK:
-        samples += chains(bed, [scene], 10.0 if quick else 50.0)
-    return samples + chains(bed, PATIENT, 1.0 if quick else 130.0)
+        samples += chains(bed, [scene], 10.0 if quick else 40.0)
+    return samples + chains(bed, PATIENT, 1.0 if quick else 100.0)
 
 
 def chains(bed: Bed, scenes: Sequence[Scene], seconds: float) -> list[Sample]:
