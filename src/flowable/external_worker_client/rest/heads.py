@@ -20,7 +20,7 @@ METHODS = frozenset({"GET", "POST"})
 
 _TOKEN = r"[!#-'*+\-.0-9A-Z^-z|~]"  # noqa: S105 - characters of a header's name
 _FIELDS = re.compile(rf"(?:{_TOKEN}++: [\t -~]*+\r\n)*+")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _SKIPPED = "@@@SKIP_HEADER@@@"  # what urllib3 takes for "leave this header out"
 
 # Unreserved characters that are escaped would be unescaped, and segments of dots taken away.
@@ -115,7 +115,8 @@ def request_head(
             behind = 1
         else:
             parts[behind] += f"{name}: {value}\r\n"
-    if not _FIELDS.fullmatch(checked):
+    # The second: a line break in a value would make a field of its own.
+    if not _FIELDS.fullmatch(checked) or checked.count("\r\n") != start.count("\r\n") + len(fields):
         return None
     parts[behind] += "\r\n"
     before, after = (part.encode("ascii") for part in parts)

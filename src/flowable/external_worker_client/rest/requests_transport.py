@@ -68,8 +68,9 @@ class RequestsTransport:
                 # Raised by a hook (raise_for_status, say): what is not read keeps its connection.
                 _ = failure.response.content
             raise TransportFailure(failure_kind(failure), failure) from failure
-        # What became a GET on its way is not what was asked for: the redirect that did it is the answer.
-        turned = (step for step in answer.history if step.status_code not in _REPEATED_ELSEWHERE)
+        # What became a GET on its way is not what was asked for: the redirect that did it is the answer. (A challenge
+        # that an auth has answered is in the history, too.)
+        turned = (step for step in answer.history if step.is_redirect and step.status_code not in _REPEATED_ELSEWHERE)
         answer = next(turned, answer)
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, answer.content)
@@ -81,9 +82,12 @@ class RequestsTransport:
             return self._send(request, redirects=False)
         now = time.monotonic()
         prepared = self._prepared
-        if prepared is None or not prepared.holds(session, self.host, now):
-            prepared = self._prepared = Prepared(session, self.host, now)
-        template = prepared.template(request.operation.method, body=request.body is not None)
+        try:
+            if prepared is None or not prepared.holds(session, self.host, now):
+                prepared = self._prepared = Prepared(session, self.host, now)
+            template = prepared.template(request.operation.method, body=request.body is not None)
+        except Exception:  # noqa: BLE001 - whatever is wrong is raised again, with the words for this request
+            return self._send(request, redirects=False)
         if not template.usable or request.body == b"":
             return self._send(request, redirects=False)
         adapter = session.get_adapter(template.url(request.path))
@@ -162,9 +166,12 @@ def failure_kind(failure: BaseException) -> FailureKind:
     Only what is certain counts as not sent: a refused, unreachable or unnamed host, a time-out while connecting, an
     untrusted certificate, a proxy that could not be reached, a request that could not even be built.
     """
+    reason: object = failure.args[0] if failure.args else None
+    if isinstance(reason, urllib3.exceptions.InvalidHeader):
+        # One of the answer.
+        return FailureKind.UNCLEAR
     if isinstance(failure, requests.exceptions.ConnectTimeout | _NEVER_BUILT):
         return FailureKind.NOT_SENT
-    reason: object = failure.args[0] if failure.args else None
     if isinstance(reason, urllib3.exceptions.MaxRetryError):
         reason = reason.reason
     if isinstance(reason, urllib3.exceptions.ProxyError):

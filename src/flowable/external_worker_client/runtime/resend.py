@@ -174,8 +174,8 @@ class Delivery:
         """
         if reading.meaning is Meaning.DONE and not self.sends:
             # As nearly always.
-            return (Delivery(self.effect, self.ends, 1, self.unclear, self.engine_errors, self.hurried, self.deadline),)
-            _DONE
+            hurried, deadline = self.hurried, self.deadline
+            return Delivery(self.effect, self.ends, 1, self.unclear, self.engine_errors, hurried, deadline), _DONE
         state = replace(self, sends=self.sends + 1, unclear=self.unclear or reading.unclear)
         final = self._final(reading)
         if final is not None:
