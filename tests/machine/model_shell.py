@@ -787,4 +787,4 @@ def _job(job: EngineJob) -> ExternalWorkerAcquireJobResponse:
 
 ENDINGS = (COMPLETE, COMPLETE, BPMN_ERROR, FAIL)
 
-__all__ = ["ENDINGS", "Chance", "World"]
+__all__ = ["ENDINGS", "Asking", "Chance", "Peeking", "World"]

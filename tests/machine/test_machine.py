@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from .model_engine import ERROR_OF_THE_VALUE, LOOKS, NOT_SENT, UNSTORABLE, WIRES
-from .model_shell import ENDINGS, Chance, World
+from .model_shell import ENDINGS, Asking, Chance, Peeking, World
 
 WIRE = st.sampled_from(WIRES)
 LOOK = st.sampled_from(LOOKS)
@@ -111,6 +111,12 @@ class Machine(RuleBasedStateMachine):
         if not self.world.stop.is_set():
             self.world.wake()
             self.world.check()
+
+    @precondition(lambda self: any(isinstance(seat.doing, Peeking | Asking) for seat in self.world.seats))
+    @rule()
+    def somebody_wakes_it_while_it_asks(self) -> None:
+        """Whatever that brings may have missed what was just made."""
+        self.somebody_wakes_it()
 
     @rule(delay=st.sampled_from([0.0, 0.02, 0.08, 0.25]), idle=st.sampled_from([True, True, False]))
     def a_job_of_another_topic_is_settled(self, delay: float, idle: bool) -> None:
