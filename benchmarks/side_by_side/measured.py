@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from side_by_side.samples import Sample
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,26 @@ class Drain:
         return 1000 * self.cpu_seconds / self.jobs
 
 
-def turns(names: Sequence[str], number: int) -> list[str]:
+def turns(names: Sequence[T], number: int) -> list[T]:
     """Return the order of a round: each begins with another one, and every second goes backwards."""
     start = number % len(names) if names else 0
     order = [*names[start:], *names[:start]]
     return order[::-1] if number % 2 else order
+
+
+def report_after(jobs: int) -> int:
+    """Return after how many calls a program is to tell: seldom enough to cost nothing, and of the last call."""
+    return next(
+        each for each in (500, 250, 100, 50, 20, 10, 5, 2, 1) if (jobs % each == 0 and jobs >= 4 * each) or each == 1
+    )
+
+
+def samples(part: str, scenario: str, place: str, number: int, drain: Drain, x: float | None = None) -> list[Sample]:
+    """Return what a drain in a round says: how fast it was, what it cost, and the memory if that was looked at."""
+    found = {"jobs_per_second": drain.jobs_per_second, "cpu_ms_per_job": drain.cpu_ms_per_job}
+    if drain.peak_mb:
+        found |= {"rss_mb": drain.peak_mb, "rss_grown_mb": drain.grown_mb}
+    return [
+        Sample(part=part, scenario=scenario, place=place, metric=metric, round=number, value=value, x=x)
+        for metric, value in found.items()
+    ]

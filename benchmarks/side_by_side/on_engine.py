@@ -6,7 +6,7 @@ from typing import Final
 
 from side_by_side import loader
 from side_by_side.instances import Instances
-from side_by_side.measured import Drain
+from side_by_side.measured import Drain, report_after
 from side_by_side.peers import Peers
 from side_by_side.programs import Program
 from side_by_side.variants import Variant, command
@@ -60,7 +60,7 @@ class EnginePlace:
         """
         names = self.prepare(jobs, topics)
         line = command(variant, self._peers, url=self._url, topics=names, concurrency=concurrency, sleep_ms=sleep_ms)
-        with Program(line, report=jobs) as program:
+        with Program(line, report=report_after(jobs)) as program:
             # The engine is looked at when little can be left, so that looking does not slow it down.
             program.wait_called(jobs, DEADLINE)
             ended = self._instances.wait_settled(*names, deadline=ENDS)
@@ -74,7 +74,7 @@ class EnginePlace:
         )
 
     def prepare(self, jobs: int, topics: int) -> list[str]:
-        """Have so many jobs, shared out evenly, and nothing else for the engine to do; return the names of the topics."""
+        """Have so many jobs, shared out evenly, and nothing else for the engine to do; return the topics."""
         names = [f"bench-{number}" for number in range(topics)]
         if new := [name for name in names if name not in self._deployed]:
             self._instances.deploy(*new)

@@ -1,16 +1,18 @@
 """The programs of `draining/`, which work until they are told to stop, and what they spent on it.
 
 They print a line of JSON when they begin, again after so many calls of a handler as they were asked, and at the end:
-`{"event": "begin", "at": …, "rss_mb": …}`, `{"event": "called", "jobs": …}`, `{"event": "end", "cpu_seconds": …,
-"rss_mb": …, "peak_mb": …}`. A line on their input tells them to stop.
+`{"event": "begin", "at": …, "rss_mb": …}`, `{"event": "called", "jobs": …}`, `{"event": "end", "jobs": …,
+"cpu_seconds": …, "rss_mb": …, "peak_mb": …}`. A line on their input tells them to stop.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -19,6 +21,7 @@ from side_by_side.places import BenchmarkError
 
 ENDS = 20.0  # seconds, for a program that was told to stop
 BEGINS = 60.0  # seconds
+STALLS = 30.0  # seconds without a call of a handler
 
 
 class MissingVariantError(BenchmarkError):
@@ -30,12 +33,14 @@ class Spent:
     """What a program took.
 
     Attributes:
+        jobs: How often a handler was called.
         cpu_seconds: Of the processor, from the moment it subscribed; imports are not counted.
         before_mb: Memory when it subscribed.
         after_mb: Memory at the end.
         peak_mb: The most that it ever had.
     """
 
+    jobs: int
     cpu_seconds: float
     before_mb: float
     after_mb: float
@@ -93,7 +98,13 @@ class Program:
     def called(self) -> int:
         """How many handlers were called, as far as it has told."""
         with self._changed:
-            return int(self._said.get("called", {}).get("jobs", 0))
+            return self._calls()
+
+    def _goes_on(self, calls: int) -> bool:
+        return self._calls() > calls or "ended" in self._said
+
+    def _calls(self) -> int:
+        return int(self._said.get("called", {}).get("jobs", 0))
 
     def wait_called(self, jobs: int, deadline: float) -> None:
         """Wait until it has told of so many calls.
@@ -103,12 +114,15 @@ class Program:
             deadline: How long to wait, in seconds.
 
         Raises:
-            BenchmarkError: It ended, or took longer.
+            BenchmarkError: It ended, or took longer, or nothing happened for half a minute.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: "called" in self._said and self._said["called"]["jobs"] >= jobs, deadline)
-        if self.called < jobs:
-            raise BenchmarkError(f"{self.called} of {jobs} handlers called in {deadline:g} s. {self.complaint()}")
+        ends = time.monotonic() + deadline
+        while (before := self.called) < jobs:
+            with self._changed:
+                left = min(STALLS, ends - time.monotonic())
+                self._changed.wait_for(functools.partial(self._goes_on, before), left)
+            if self.called == before:
+                raise BenchmarkError(f"{before} of {jobs} handlers called, and then none. {self.complaint()}")
 
     def stop(self) -> Spent:
         """Tell it to stop, and return what it took.
@@ -120,7 +134,7 @@ class Program:
             self._process.stdin.write("stop\n")
             self._process.stdin.flush()
         end = self._wait_for("end", ENDS)
-        return Spent(end["cpu_seconds"], self._said["begin"]["rss_mb"], end["rss_mb"], end["peak_mb"])
+        return Spent(end["jobs"], end["cpu_seconds"], self._said["begin"]["rss_mb"], end["rss_mb"], end["peak_mb"])
 
     def _wait_for(self, event: str, deadline: float) -> dict[str, Any]:
         with self._changed:

@@ -77,7 +77,8 @@ def command(
     common = ["--url", url, "--topics", ",".join(topics), "--sleep-ms", str(sleep_ms)]
     match variant.client:
         case "v1":
-            return [str(peers.v1_python), str(DRAINING / "v1.py"), *common, "--tasks", str(variant.tasks)]
+            # -I: nothing of the surroundings, such as PYTHONPATH, may bring this library in its place.
+            return [str(peers.v1_python), "-I", str(DRAINING / "v1.py"), *common, "--tasks", str(variant.tasks)]
         case "js":
             folder = ["--folder", str(peers.js_folder)]
             return ["node", str(DRAINING / "js.mjs"), *folder, *common, "--tasks", str(variant.tasks)]

@@ -48,6 +48,7 @@ for (const topic of options.topics.split(",")) {
 process.stdin.once("data", () => {
     const used = process.cpuUsage(before);
     say("end", {
+        jobs: calls,
         cpu_seconds: (used.user + used.system) / 1e6,
         rss_mb: memory(),
         peak_mb: process.resourceUsage().maxRSS / 1024,

@@ -63,9 +63,10 @@ class Handlers:
         self._sleep = sleep
         self._report = report
         self._calls = itertools.count(1)  # next() is atomic
+        self.called = 0
 
     def _called(self) -> None:
-        number = next(self._calls)
+        self.called = number = next(self._calls)
         if number % self._report == 0:
             say("called", jobs=number)
 
@@ -152,7 +153,7 @@ def main() -> None:
                     declare(handlers.typed)
             stack.enter_context(worker.running(grace=GRACE))
         sys.stdin.readline()
-        say("end", cpu_seconds=cpu() - before, rss_mb=memory("VmRSS"), peak_mb=memory("VmHWM"))
+        say("end", jobs=handlers.called, cpu_seconds=cpu() - before, rss_mb=memory("VmRSS"), peak_mb=memory("VmHWM"))
 
 
 if __name__ == "__main__":
