@@ -85,8 +85,10 @@ def encode_variables(
     if variables is None:
         return []
     accepted = "a list of EngineRestVariable"
-    usual = type(variables) is list
-    if not usual and (isinstance(variables, str | bytes | Mapping) or not isinstance(variables, Iterable)):
+    # A look at the abstract class costs as much as an empty list does.
+    if not isinstance(variables, list) and (
+        isinstance(variables, str | bytes | Mapping) or not isinstance(variables, Iterable)
+    ):
         raise InvalidArgumentError("variables", cast("object", variables), accepted)
     encoded: list[dict[str, Any]] = []
     for position, variable in enumerate(variables):
@@ -186,7 +188,8 @@ def _unreadable(response: Response, hint: str) -> UnreadableAnswerError:
 
 
 def _id_of(element: object) -> str | None:
-    value = cast("dict[str, object]", element).get("id") if isinstance(element, dict) else None
+    members: Any = element
+    value = members.get("id") if isinstance(element, dict) else None
     return value if isinstance(value, str) and value else None
 
 

@@ -57,7 +57,8 @@ class Owners:
             earlier = () if known is None else known.ids
             ids = earlier if job_id in earlier else (*earlier, job_id)
             self._known[key] = _Known(Address(job_id, owner), ids)
-            self._known.move_to_end(key)
+            if known is not None:
+                self._known.move_to_end(key)
             self._keys[job_id] = key
             while len(self._known) > self._capacity:
                 self._drop(next(iter(self._known)))

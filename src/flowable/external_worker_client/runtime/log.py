@@ -21,9 +21,10 @@ class Log:
 
     def says(self, level: int) -> bool:
         """Say whether anybody listens to messages of a level, for whoever would make them in vain."""
-        with suppress(BaseException):
+        try:
             return self._logger.isEnabledFor(level)
-        return False
+        except BaseException:  # noqa: BLE001 - a logger of the person's own
+            return False
 
     def say(self, level: int, message: str, *args: object, error: BaseException | None = None, **facts: object) -> None:
         """Log a message.
