@@ -172,7 +172,8 @@ class Template:
         if request.body is not None:
             prepared.headers["Content-Length"] = str(len(request.body))
             prepared.body = request.body
-        prepared.prepare_cookies(RequestsCookieJar())
+        # What prepare_cookies does when there are none.
+        prepared._cookies = RequestsCookieJar()  # noqa: SLF001 - there is no other way
         if auth is not None or self.credentials:
             prepared.prepare_auth(auth, prepared.url)
         ready: PreparedRequest = prepared
