@@ -211,7 +211,7 @@ def backlog_figures(samples: Sequence[Sample]) -> list[Figure]:
 def _backlog_figure(samples: Sequence[Sample], name: str, metric: str, limit: float) -> Figure:
     what = f"{MANY_JOBS:,} waiting jobs (embedded), {name}, compared with {FEW_JOBS}"
     few, many = (
-        values(samples, part="cost", place="embedded", metric=metric, scenario=CONCURRENT, x=backlog)
+        values(samples, part="backlog", place="embedded", metric=metric, scenario=CONCURRENT, x=backlog)
         for backlog in (FEW_JOBS, MANY_JOBS)
     )
     found = ratios(many, few)

@@ -72,8 +72,8 @@ def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:  # noqa: ARG001 - w
         rounds: As above.
         quick: For a look: a minute and a half, of which little is to be believed.
     """
-    long, short = (30.0, 15.0) if quick else (160.0, 75.0)
-    samples = requests_a_minute(bed, 10.0 if quick else 35.0, 20.0 if quick else 75.0)
+    long, short = (30.0, 15.0) if quick else (130.0, 75.0)
+    samples = requests_a_minute(bed, 10.0 if quick else 35.0, 20.0 if quick else 60.0)
     for scenes in QUICK_CLIENTS:
         samples += delays(bed, scenes, short)
     return samples + delays(bed, PATIENT_CLIENTS, long)

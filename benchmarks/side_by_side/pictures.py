@@ -19,8 +19,8 @@ def draw(samples: Sequence[Sample], folder: Path) -> list[Path]:
         waiting(samples, folder / "waiting.svg"),
         pickup(samples, folder / "pickup.svg"),
         chain(samples, folder / "chain.svg"),
-        cost(samples, folder / "backlog.svg", "backlog", "jobs that wait"),
-        cost(samples, folder / "topics.svg", "topics", "topics of one client"),
+        cost(samples, folder / "backlog.svg", "backlog", "embedded", "jobs that wait"),
+        cost(samples, folder / "topics.svg", "topics", "stub", "topics of one client"),
     ]
     return [path for path in drawn if path is not None]
 
@@ -108,13 +108,15 @@ def chain(samples: Sequence[Sample], path: Path) -> Path | None:
     return path
 
 
-def cost(samples: Sequence[Sample], path: Path, against: str, axis: str) -> Path | None:
-    """Draw CPU a job against something that it should not depend on."""
-    here = [each for each in samples if each.part == against and each.metric == "cpu_ms_per_job"]
+def cost(samples: Sequence[Sample], path: Path, against: str, place: str, axis: str) -> Path | None:
+    """Draw CPU a job against something that it should not depend on, where that can be seen best."""
+    wanted = (against, place, "cpu_ms_per_job")
+    here = [each for each in samples if (each.part, each.place, each.metric) == wanted]
     rows = _lines(here)
     if not rows:
         return None
-    lines(path, "CPU of the client for one job", axis, "ms a job", rows, logarithmic_y=False)
+    where = {"stub": "stub", "embedded": "embedded engine"}[place]
+    lines(path, f"CPU of the client for one job, {where}", axis, "ms a job", rows, logarithmic_y=False)
     return path
 
 

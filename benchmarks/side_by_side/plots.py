@@ -7,6 +7,7 @@ or a bar stands for is written beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 from side_by_side.statistic import Estimate, delays, seconds, steps
 
@@ -216,7 +218,8 @@ def ranges(path: Path, title: str, x: str, rows: Sequence[Waits]) -> None:
 
 
 def _axes(*, height: float, title: str) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(7.2, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)  # inches
+    figure = Figure(figsize=(7.2, height), layout=layout)
     axes: Any = figure.subplots()
     axes.set_title(title, pad=12)
     axes.set_axisbelow(True)
@@ -254,6 +257,6 @@ def _plain_numbers(axis: Any, *, logarithmic: bool) -> None:  # noqa: ANN401 - o
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Creator": None, "Date": None, "Format": None, "Type": None})
-    # matplotlib ends lines with blanks, which nobody wants in a repository.
-    text = path.read_text(encoding="utf-8")
+    # Places to a hundredth of a point are fine enough, and matplotlib ends lines with blanks.
+    text = re.sub(r"(\d+\.\d\d)\d+", r"\1", path.read_text(encoding="utf-8"))
     path.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")

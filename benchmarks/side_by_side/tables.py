@@ -41,7 +41,8 @@ def about(machine: Machine) -> str:
     """Return where it was measured, and how calm it was there."""
     rows = [
         ("Processor", f"{machine.cpu}, {machine.cores} cores"),
-        ("System", machine.system),
+        # Without what a distributor adds to the release.
+        ("System", machine.system.split("-")[0]),
         ("Python", machine.python),
         *((f"Version of {name}", version) for name, version in sorted((machine.versions or {}).items())),
         ("Load in the minute before", f"{machine.load_before:.2f}"),
@@ -124,17 +125,23 @@ def chain(samples: Sequence[Sample]) -> str:
 
 def cost(samples: Sequence[Sample]) -> str:
     """Return what a job costs against the backlog, and against the number of topics."""
-    here = [each for each in samples if each.part == "cost"]
     rows = []
-    for (place, scenario), group in _by_place(here):
-        for metric, alike in by(group, lambda each: each.metric).items():
-            points = by(alike, lambda each: each.x)
-            cells = "; ".join(
-                f"{float(x or 0):,.0f}: {number(_estimate(each.value for each in points[x]))}"
-                for x in sorted(points, key=lambda x: float(x or 0))
-            )
-            rows.append((label(scenario), place, METRICS.get(str(metric), str(metric)), cells))
-    return markdown(("Client", "On", "What", "Against how many"), rows)
+    for part, unit in (("backlog", "jobs wait"), ("topics", "topics")):
+        here = [each for each in samples if each.part == part and each.metric in COSTS]
+        for (place, scenario), group in _by_place(here):
+            for metric, alike in by(group, lambda each: each.metric).items():
+                points = by(alike, lambda each: each.x)
+                rows += [
+                    (
+                        label(scenario),
+                        place,
+                        METRICS[str(metric)],
+                        f"{float(x or 0):,.0f} {unit}",
+                        number(_estimate(each.value for each in points[x])),
+                    )
+                    for x in sorted(points, key=lambda x: float(x or 0))
+                ]
+    return markdown(("Client", "On", "What", "When", "Found"), rows)
 
 
 def processes(samples: Sequence[Sample]) -> str:
@@ -153,7 +160,14 @@ METRICS = {
     "jobs_per_second": "jobs a second",
     "cpu_ms_per_job": "CPU a job, ms",
     "rss_mb": "memory, MB",
+    "rss_grown_mb": "memory grown, MB",
+    "acquires_per_1000_jobs": "acquires for 1,000 jobs",
+    "acquires_empty_percent": "of them empty, %",
+    "settles_clashed": "settles that clashed",
+    "calls_failed": "other calls that failed",
 }
+#: What of a job costs the client.
+COSTS = ("cpu_ms_per_job", "rss_mb")
 
 
 # ---------------------------------------------------------------- how it is written

@@ -48,6 +48,8 @@ def test_rounds_are_compared_with_themselves() -> None:
         ("pick-up", {"scenario": found.WORKER, "metric": "requests_per_minute"}, 1.2),
         ("`Worker` defaults, chains", {"scenario": found.WORKER, "part": "chain"}, 1.5),
         ("`subscribe` defaults, chains", {"scenario": found.PLAIN, "part": "chain"}, 1.5),
+        ("jobs (embedded), CPU", {"part": "backlog", "metric": "cpu_ms_per_job", "x": found.MANY_JOBS}, 1.3),
+        ("jobs (embedded), memory", {"part": "backlog", "metric": "rss_mb", "x": found.MANY_JOBS}, 1.3),
         ("idle topics", {"metric": "requests_per_minute", "x": found.MANY_TOPICS}, 2.0),
     ],
 )

@@ -40,7 +40,8 @@ def test_nothing_tells_when_or_by_what_they_were_drawn(drawn: list[Path]) -> Non
 def test_what_stands_in_them_can_be_read(drawn: list[Path]) -> None:
     """They are text: each client is named beside what is its own, and axes have names."""
     texts = {path.stem: {each.text for each in ET.parse(path).iter() if each.text} for path in drawn}  # noqa: S314
-    assert {"drain", "waiting", "pickup", "chain"} <= set(texts)
+    assert set(texts) == {"drain", "waiting", "pickup", "chain", "backlog", "topics"}
+    assert {"CPU of the client for one job, embedded engine", "100,000", "jobs that wait"} <= texts["backlog"]
     assert {"1.0.2", "fast transport, 20 tasks, concurrency 4", "the ceiling", "100%"} <= texts["drain"]
     assert {"handlers at once", "jobs a second", "256"} <= texts["waiting"]
     assert {"Worker", "1.0.2", "seconds from the start of the process to the call of the handler"} <= texts["pickup"]

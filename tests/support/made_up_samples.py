@@ -82,8 +82,17 @@ def _chain() -> Iterator[Sample]:
 
 
 def _curves() -> Iterator[Sample]:
-    return iter(())
+    for number in range(ROUNDS):
+        for scenario, cpu in {"ours, fast, concurrency 4": 0.3, "ours, concurrency 4": 1.0}.items():
+            for backlog in (100, 1_000, 10_000, 100_000):
+                yield _sample("backlog", scenario, "embedded", "cpu_ms_per_job", number, cpu, backlog)
+                yield _sample("backlog", scenario, "embedded", "rss_mb", number, 40.0, backlog)
+            for topics in (1, 3, 10, 30):
+                yield _sample("topics", scenario, "stub", "cpu_ms_per_job", number, cpu, topics)
 
 
 def _processes() -> Iterator[Sample]:
-    return iter(())
+    for number in range(ROUNDS):
+        yield _sample("processes", "ours, fast, concurrency 4", "engine", "jobs_per_second", number, 480.0, None)
+        yield _sample("processes", "ours, fast, concurrency 4", "engine", "acquires_empty_percent", number, 3.0, None)
+        yield _sample("processes", "ceiling", "engine", "jobs_per_second", number, 600.0, None)
