@@ -21,10 +21,10 @@ CEILING, WAITING_CEILING = "ceiling", "ceiling, 50 ms"
 LABELS = {
     "ours, default": "subscribe",
     "ours, batched": "subscribe, 20 tasks a time",
-    "ours, concurrency 4": "subscribe, 20 tasks, concurrency 4",
+    "ours, concurrency 4": "subscribe, concurrency 4",
     "ours, async": "Worker, async handlers",
     "ours, Worker": "Worker",
-    "ours, fast, concurrency 4": "fast transport, 20 tasks, concurrency 4",
+    "ours, fast, concurrency 4": "fast transport, concurrency 4",
     "ours, fast, default": "fast transport, subscribe",
     "ours, threads": "threads",
     "ours, fast, threads": "fast transport, threads",

@@ -53,7 +53,7 @@ def drain(samples: Sequence[Sample], path: Path) -> Path | None:
     bars(
         path,
         "Draining a topic with an empty handler, real engine",
-        "jobs a second, as a share of a saturating loader in the same round",
+        "jobs a second, as a share of the ceiling in the same round",
         rows,
         limit="the ceiling",
     )
