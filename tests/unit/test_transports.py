@@ -32,6 +32,7 @@ from tests.support.wire import (
 from urllib3.exceptions import InsecureRequestWarning
 
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
+from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
 from flowable.external_worker_client.rest.operations import COMPLETE, LIST
 from flowable.external_worker_client.rest.pyreqwest_transport import PyreqwestTransport
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport, failure_kind
@@ -73,6 +74,9 @@ def transport(kind: Any) -> Maker:
         port: int, path: str = "", customize: Callable[[requests.Session], object] = id, host: str = ""
     ) -> AnyTransport:
         session = requests.Session()
+        # As the REST client makes it.
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, InterruptibleAdapter(pool_maxsize=8))
         customize(session)
         made: AnyTransport = kind(host or f"http://127.0.0.1:{port}{path}", session, (2.0, 2.0))
         return made

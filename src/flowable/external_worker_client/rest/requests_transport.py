@@ -157,6 +157,8 @@ class RequestsTransport:
 
     def close(self) -> None:
         """See `Transport.close`."""
+        # It keeps a pool alive, and pools close their connections when nothing does.
+        self._prepared = None
         self.session.close()
 
 
