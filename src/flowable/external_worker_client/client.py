@@ -159,6 +159,9 @@ class ExternalWorkerClient:
         transport: What carries requests. `"fast"`: pyreqwest, which needs the extra `fast`, and takes over what the
             session says about certificates, proxies, headers and credentials that only set headers
             (docs/transports.md). `"requests"` or `None`: the session itself, which can do everything.
+        requests_at_once: Most requests under way at a time, whatever the concurrency; what settles jobs goes before
+            acquires. `None`: found out by itself, from 4 on and up to 32, from how many answers a second the engine
+            gives (docs/worker.md, Requests at once).
 
     Raises:
         InvalidArgumentError: An argument is not what is described above, or the fast transport cannot do what `auth`
@@ -179,6 +182,7 @@ class ExternalWorkerClient:
         retry: RetryPolicy | None = None,
         engine: str | None = None,
         transport: TransportName | None = None,
+        requests_at_once: int | None = None,
     ) -> None:
         name = worker_id or _generated_worker_id()
         self._restClient = FlowableExternalWorkerRestClient(
@@ -189,6 +193,7 @@ class ExternalWorkerClient:
             timeout=timeout,
             engine=engine,
             transport=transport,
+            requests_at_once=requests_at_once,
         )
         self._retry = _retry_policy(retry)
         self._worker_id = name

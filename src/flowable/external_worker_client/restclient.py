@@ -24,6 +24,7 @@ from flowable.external_worker_client.rest.answers import succeeded
 from flowable.external_worker_client.rest.carrier import Settling, current_carrier
 from flowable.external_worker_client.rest.codec import AcquiredJobs
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
+from flowable.external_worker_client.rest.limited import LimitedTransport
 from flowable.external_worker_client.rest.operations import JOB_API, Operation
 from flowable.external_worker_client.rest.owners import Address, Owners
 from flowable.external_worker_client.rest.query import JobFilters, SortKey, SortOrder, pairs
@@ -72,6 +73,9 @@ class FlowableExternalWorkerRestClient:
         transport: What carries requests. `"fast"`: pyreqwest, which needs the extra `fast`, and takes over what the
             session says about certificates, proxies, headers and credentials that only set headers
             (docs/transports.md). `"requests"` or `None`: the session itself, which can do everything.
+        requests_at_once: Most requests under way at a time, of all threads; others wait, acquires longest. `None`:
+            found out by itself, from 4 on and up to 32, from how many answers a second the engine gives
+            (docs/worker.md, Requests at once).
 
     Attributes:
         flowable_host: As given, without one slash at its end.
@@ -95,15 +99,18 @@ class FlowableExternalWorkerRestClient:
         timeout: Timeout = DEFAULT_TIMEOUT,
         engine: str | Release | None = None,
         transport: TransportName | None = None,
+        requests_at_once: int | None = None,
     ) -> None:
         host = arguments.url(flowable_host)
         self.transport: TransportName = arguments.transport(transport)
         kind = _TRANSPORTS[self.transport]()
         self.worker_id: str = arguments.worker_id(worker_id)
+        if requests_at_once is not None:
+            arguments.count(requests_at_once, "requests_at_once", maximum=arguments.MOST_THREADS)
         session = requests.Session()
         # As many connections stay open as one client can use at a time; requests would keep ten, and complain.
         for scheme in ("http://", "https://"):
-            session.mount(scheme, InterruptibleAdapter(pool_maxsize=POOL))
+            session.mount(scheme, InterruptibleAdapter(pool_maxsize=max(POOL, requests_at_once or 0)))
         if auth is not None:
             session.auth = arguments.auth(auth)
         if customize_session is not None:
@@ -117,6 +124,7 @@ class FlowableExternalWorkerRestClient:
                 'a URL that begins with "http://", "https://" or what customize_session mounted an adapter for',
             ) from None
         self._transport = kind(host.removesuffix("/"), session, arguments.timeout(timeout))
+        self._limited = LimitedTransport(self._transport, requests_at_once)
         self._owners = Owners()
         self._engine = None if engine is None else release(engine)
 
@@ -147,6 +155,25 @@ class FlowableExternalWorkerRestClient:
     def timeout(self) -> tuple[float, float]:
         """Seconds to connect, and to wait for an answer."""
         return self._transport.timeout
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests may be under way now: the number that was given, or the one that was found out by now.
+
+        It changes while more of them are wanted than it allows, and stays what it is otherwise. For logs and metrics,
+        with `requests_under_way` and `requests_waiting`.
+        """
+        return self._limited.at_once
+
+    @property
+    def requests_under_way(self) -> int:
+        """How many requests are sent and not answered, at this moment."""
+        return self._limited.under_way
+
+    @property
+    def requests_waiting(self) -> int:
+        """How many requests wait until others are answered, at this moment."""
+        return self._limited.waiting
 
     def list_jobs(
         self,
@@ -445,8 +472,11 @@ class FlowableExternalWorkerRestClient:
     def interrupt(self) -> None:
         """End the requests that are on the wire: whoever waits for an answer gets a `requests.ConnectionError` now.
 
-        The engine may carry them out all the same. Adapters that `customize_session` mounted are left alone.
+        The engine may carry them out all the same. Adapters that `customize_session` mounted are left alone. Requests
+        that wait for others to be answered end in the same way, and are never sent.
         """
+        # First, or they would be sent in the place of those that end.
+        self._limited.interrupt()
         for adapter in self.request_session.adapters.values():
             if isinstance(adapter, InterruptibleAdapter):
                 adapter.connections.interrupt()
@@ -505,7 +535,7 @@ class FlowableExternalWorkerRestClient:
         """Send one request; return the answer if it is the one promised."""
         problem: Exception
         try:
-            response = self._transport.send(request)
+            response = self._limited.send(request)
         except TransportFailure as failure:
             problem = failure.cause
         else:

@@ -274,6 +274,7 @@ def client_from_environment(environment: Mapping[str, str] | None = None) -> Ext
             auth=settings.auth(found),
             journal=found.get("FLOWABLE_JOURNAL") or None,
             engine=found.get("FLOWABLE_ENGINE") or None,
+            requests_at_once=settings.requests_at_once(found),
             transport=transport,
         )
     except MissingExtraError as error:
@@ -291,6 +292,7 @@ _VARIABLES = {
     "worker_id": "FLOWABLE_WORKER_ID",
     "engine": "FLOWABLE_ENGINE",
     "journal": "FLOWABLE_JOURNAL",
+    "requests_at_once": "FLOWABLE_REQUESTS_AT_ONCE",
 }
 
 

@@ -9,6 +9,7 @@
 - `FLOWABLE_JOURNAL`: path of the journal
 - `FLOWABLE_TRANSPORT`: what carries requests, `fast` or `requests`; unset: the fast one if it is installed and nobody
   could notice the difference
+- `FLOWABLE_REQUESTS_AT_ONCE`: most requests under way at a time; unset: found out by itself
 - `FLOWABLE_WORKER_LOCK`, `_CONCURRENCY`, `_NUMBER_OF_TASKS`, `_POLL`, `_TIMEOUT`: options of handlers, for those that
   neither set them themselves nor belong to a worker that does
 - `FLOWABLE_WORKER_TOTAL_CONCURRENCY`: most jobs that a worker holds at once, for those that do not say so themselves;
@@ -167,9 +168,22 @@ def whole_number(environment: Mapping[str, str], name: str) -> int | None:
     Raises:
         SettingsError: It is something else.
     """
-    text = option(environment, name)
+    return _whole_number(environment, f"FLOWABLE_WORKER_{name}")
+
+
+def requests_at_once(environment: Mapping[str, str]) -> int | None:
+    """Return how many requests may be under way at a time. `None`: it is not set.
+
+    Raises:
+        SettingsError: It is not a whole number of at least 1.
+    """
+    return _whole_number(environment, "FLOWABLE_REQUESTS_AT_ONCE")
+
+
+def _whole_number(environment: Mapping[str, str], variable: str) -> int | None:
+    text = environment.get(variable) or None
     if text is None:
         return None
     if not text.strip().isdecimal() or int(text) < 1:
-        raise SettingsError(f"FLOWABLE_WORKER_{name}", f"is {text!r}: a whole number of at least 1 is accepted")
+        raise SettingsError(variable, f"is {text!r}: a whole number of at least 1 is accepted")
     return int(text)
