@@ -242,6 +242,12 @@ def requests(samples: Iterable[Sample], scenario: str, topics: int) -> float | N
     return sum(each.value for each in found) / len(found) if found else None
 
 
+def never(samples: Iterable[Sample], part: str, scenario: str, topics: int | None = None) -> int:
+    """Return how many jobs, or chains, came to nothing, because the client had stopped working."""
+    found = _of(samples, part=part, scenario=scenario, metric="never")
+    return int(sum(each.value for each in found if topics in {None, each.x}))
+
+
 def chained(samples: Iterable[Sample], scenario: str, metric: str) -> Delays | None:
     """Return how long chains of five tasks took. `None`: they were not measured."""
     found = [each.value for each in _of(samples, part="chain", metric=metric, scenario=scenario)]

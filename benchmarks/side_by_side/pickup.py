@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PART = "pickup"
 MANY = 30  # topics
-LONGEST = 120.0  # seconds, for any job to be picked up
+LONGEST = 60.0  # seconds; what is not picked up by then never is
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +104,23 @@ def delays(bed: Bed, scenes: Sequence[Scene], seconds: float) -> list[Sample]:
                 for lane in range(scene.lanes)
             ]
         found = repeat({scene: Lanes(lanes, scene.pause) for scene, lanes in episodes.items()}, seconds)
-    return [
-        Sample(
-            part=PART,
-            scenario=NAMES[scene.client],
-            place="engine",
-            metric="delay_s",
-            round=number,
-            value=delay,
-            x=scene.topics,
-        )
-        for scene, values in found.items()
-        for number, delay in enumerate(values)
-    ]
+    samples: list[Sample] = []
+    for scene, done in found.items():
+        values = [("delay_s", number, delay) for number, delay in enumerate(done.results)]
+        never = [("never", 0, float(done.never))] if done.never else []
+        samples += [
+            Sample(
+                part=PART,
+                scenario=NAMES[scene.client],
+                place="engine",
+                metric=metric,
+                round=number,
+                value=value,
+                x=scene.topics,
+            )
+            for metric, number, value in [*values, *never]
+        ]
+    return samples
 
 
 def pick_up(engine: RealEngine, noting: Noting, keys: Sequence[str]) -> Callable[[], float]:

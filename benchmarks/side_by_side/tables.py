@@ -99,7 +99,7 @@ def pickup(samples: Sequence[Sample]) -> str:
                     label(scenario),
                     str(topics),
                     *_delays(found.waits(here, scenario, topics)),
-                    str(len(waited)) if waited else NONE,
+                    _how_many(len(waited), found.never(here, "pickup", scenario, topics)),
                     NONE if costs is None else f"{costs:.0f}",
                 )
             )
@@ -117,7 +117,7 @@ def chain(samples: Sequence[Sample]) -> str:
                 label(scenario),
                 *_delays(whole),
                 NONE if inner is None else seconds(inner.p50),
-                NONE if whole is None else str(whole.number),
+                _how_many(0 if whole is None else whole.number, found.never(here, "chain", scenario)),
             )
         )
     return markdown(("Client", "p50", "p95", "Worst", "From the first handler on, p50", "Chains"), rows)
@@ -206,6 +206,11 @@ def text(table: str) -> str:
 def _estimate(of: Iterable[float]) -> Estimate | None:
     measured = list(of)
     return estimate(measured) if measured else None
+
+
+def _how_many(number: int, never: int) -> str:
+    """Write how many there were; those that came to nothing are in no other column."""
+    return (str(number) if number else NONE) + (f", {never} never" if never else "")
 
 
 def _delays(value: Delays | None) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
-from side_by_side.lanes import Lanes, repeat
+from side_by_side.lanes import Done, Lanes, repeat
 from side_by_side.notes import Noting, model
 from side_by_side.places import BenchmarkError
 
@@ -24,14 +24,14 @@ sys.stdin.read()
 def test_every_lane_runs_at_least_once() -> None:
     """Also when there is no time: what a scene promises are figures of all of its lanes."""
     found = repeat({"a": Lanes([lambda: 1, lambda: 2], (0.0, 0.0)), "b": Lanes([lambda: 3], (0.0, 0.01))}, 0.0)
-    assert found == {"a": [1, 2], "b": [3]}
+    assert found == {"a": Done([1, 2], 0), "b": Done([3], 0)}
 
 
 def test_lanes_run_at_the_same_time() -> None:
     """Three episodes that wait for each other come to an end."""
     together = threading.Barrier(3, timeout=10)
     found = repeat({name: Lanes([lambda: together.wait() >= 0], (0.0, 0.0)) for name in "abc"}, 0.0)
-    assert found == {"a": [True], "b": [True], "c": [True]}
+    assert found == {name: Done([True], 0) for name in "abc"}
 
 
 def test_what_has_begun_is_finished() -> None:
@@ -45,7 +45,7 @@ def test_what_has_begun_is_finished() -> None:
         return pause
 
     found = repeat({"a": Lanes([episode], (0.0, 0.0))}, ends - time.monotonic())
-    assert found == {"a": [0.0, 0.2]}
+    assert found == {"a": Done([0.0, 0.2], 0)}
 
 
 def test_what_an_episode_raises_is_raised() -> None:
@@ -56,6 +56,16 @@ def test_what_an_episode_raises_is_raised() -> None:
 
     with pytest.raises(TimeoutError, match="not picked up"):
         repeat({"a": Lanes([bad], (0.0, 0.0)), "b": Lanes([lambda: None], (0.0, 0.01))}, 3600)
+
+
+def test_a_client_that_has_stopped_working_costs_its_own_lane_only() -> None:
+    """What came to nothing is counted, and not left out in silence."""
+
+    def dead() -> int:
+        raise BenchmarkError("not picked up")
+
+    found = repeat({"a": Lanes([dead, lambda: 1], (0.0, 0.0)), "b": Lanes([lambda: 2], (0.0, 0.0))}, 0.0)
+    assert found == {"a": Done([1], 1), "b": Done([2], 0)}
 
 
 def test_notes_are_read_by_process_instance() -> None:

@@ -31,6 +31,12 @@ def test_a_run_of_one_part_has_tables_that_say_so() -> None:
     assert "| Worker | 0.40 s | 0.43 s | 0.44 s | 0.32 s | 20 |" in written["chain"].splitlines()
 
 
+def test_what_never_came_is_told() -> None:
+    """Beside how many did: in percentiles it has no place."""
+    lost = replace(next(each for each in DOCUMENT.samples if each.part == "chain"), metric="never", value=2.0)
+    assert "| 20, 2 never |" in tables.chain([*DOCUMENT.samples, lost])
+
+
 def test_numbers_have_as_many_digits_as_mean_something() -> None:
     """With the interval of their median, and alone when there is one."""
     assert tables.number(estimate([1234.6])) == "1,235"
