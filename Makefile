@@ -83,11 +83,13 @@ $(VENV)/.bench: requirements/bench.txt | $(VENV)/.ready
 	@touch $@
 
 .PHONY: bench
-bench: $(VENV)/.ready $(VENV)/.bench ## what the embedded engine, the journal and handlers cost, as ratios in one run, into build/benchmarks
+bench: $(VENV)/.ready $(VENV)/.bench ## what things cost, as ratios in one run; an hour beside 1.0.2 and JavaScript on the real engine; PART=
 	@$(BIN)/python benchmarks/embedded.py
 	@$(BIN)/python benchmarks/journal.py
 	@$(BIN)/python benchmarks/handlers.py
 	@$(BIN)/python benchmarks/coroutines.py
+	@$(BIN)/python benchmarks/side_by_side/run.py $(foreach part,$(PART),--part $(part))
+	@$(BIN)/python benchmarks/side_by_side/report.py
 
 .PHONY: coverage
 coverage: $(VENV)/.ready .cache/wheels/.ready ## which branches the tests without the real engine reach
