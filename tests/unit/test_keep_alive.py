@@ -183,6 +183,19 @@ def test_connections_that_are_needed_no_more_are_closed(
     assert sum(connection.sock is not None for connection in adapter.connections._made) == 1
 
 
+def test_a_session_that_is_closed_closes_its_connections(server: Keeping, transport: RequestsTransport) -> None:
+    """As it does without a transport that knows its pools; the next request opens one again."""
+    transport.send(POST)
+    transport.send(POST)
+    adapter = transport.session.get_adapter(server.url)
+    assert isinstance(adapter, InterruptibleAdapter)
+    (connection,) = adapter.connections._made
+    transport.session.close()
+    assert connection.sock is None
+    transport.send(POST)
+    assert server.connections == 2
+
+
 # ---------------------------------------------------------------- what they are kept in
 
 STEPS = st.lists(

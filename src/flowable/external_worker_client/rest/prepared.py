@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, cast
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -36,6 +37,15 @@ _NETRC = ("~/.netrc", "~/_netrc")
 
 # Without types, some of what is used of it.
 _requests: Any = requests
+
+_T = TypeVar("_T")
+# Like weakref.ref of it.
+_Reference = Callable[[], _T | None]
+
+
+def _none() -> None:
+    """Refer to nothing."""
+
 
 # Templates look at path and body only.
 _NO_OPERATION: Any = None
@@ -66,7 +76,7 @@ class Prepared:
         self.settings = settings(session, url)
         self.proxied = select_proxy(url, self.settings["proxies"]) is not None
         self._netrc = _Netrc(url) if session.trust_env else None
-        self._pool: tuple[object, object, Kept | None] = (None, None, None)
+        self._pool: tuple[_Reference[object], _Reference[object], _Reference[Kept]] = (_none, _none, _none)
 
     def holds(self, session: requests.Session, host: str, now: float) -> bool:
         """Say whether nothing has changed of what this was made from."""
@@ -94,8 +104,9 @@ class Prepared:
 
     def pool(self, adapter: InterruptibleAdapter) -> Kept | None:
         """Return the pool that an adapter uses for requests of this kind, if they go to the host itself."""
-        known, manager, pool = self._pool
-        if known is adapter and manager is adapter.poolmanager and pool is not None and pool.pool is not None:
+        known, manager, reference = self._pool
+        pool = reference()
+        if pool is not None and pool.pool is not None and known() is adapter and manager() is adapter.poolmanager:
             return pool
         if self.proxied:
             return None
@@ -103,9 +114,11 @@ class Prepared:
         found: object = adapter.get_connection_with_tls_context(
             request, self.settings["verify"], proxies=self.settings["proxies"], cert=self.settings["cert"]
         )
-        pool = found if isinstance(found, Kept) else None
-        self._pool = (adapter, adapter.poolmanager, pool)
-        return pool
+        if not isinstance(found, Kept):
+            return None
+        # Not more than that: a session that is closed lets go of its pools, and their connections are closed by that.
+        self._pool = (weakref.ref(adapter), weakref.ref(adapter.poolmanager), weakref.ref(found))
+        return found
 
 
 def settings(session: requests.Session, url: str | None) -> dict[str, Any]:
@@ -152,7 +165,7 @@ class Template:
         self.usable = url.endswith(JOB_API) and target.endswith(JOB_API) and "?" not in url
         self.credentials = "@" in self._prefix
         self._headers: CaseInsensitiveDict[str] = prepared.headers
-        self._head: tuple[object, tuple[str, str] | None, RequestHead | None] = (None, None, None)
+        self._head: tuple[object, RequestHead | None] = (None, None)
 
     def url(self, path: str) -> str:
         """Return the URL of a request with a usual path."""
@@ -186,11 +199,12 @@ class Template:
             pool: Where they are sent.
             credentials: User and password. `None`: no auth.
         """
-        known, having, head = self._head
-        if known is not pool or having != credentials:
+        wanted = (pool.scheme, pool.host, pool.port, credentials)
+        known, head = self._head
+        if known != wanted:
             example = Request(_NO_OPERATION, JOB_API, b"{}" if self._body else None)
             head = head_of(self.prepared(example, credentials), pool)
-            self._head = (pool, credentials, head)
+            self._head = (wanted, head)
         return head
 
 
