@@ -132,6 +132,7 @@ def test_members_come_go_and_settle_on_many_threads() -> None:
                 mine = company.join(member)
                 company.settled(number)
                 company.found(mine)
+                member.looks.clear()
                 clock.time += 0.001
                 company.leave(mine)
         except BaseException as error:  # noqa: BLE001 - shown below

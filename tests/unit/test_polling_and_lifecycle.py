@@ -138,11 +138,46 @@ def test_a_single_job_that_is_found_later_than_at_once_makes_no_batches_smaller(
 
 
 def test_batches_become_smaller_while_single_jobs_are_found_after_empty_ones() -> None:
-    """Once may be chance; halved each time from the second on, down to one."""
-    sizes, polling = _asked(Polling(), 8, ".x.x.x.x.")
-    assert sizes == [8, 1, 8, 1, 4, 1, 2, 1, 1]
+    """Twice may be chance; halved each time from the third on, down to one."""
+    sizes, polling = _asked(Polling(), 8, ".x.x.x.x.x.")
+    assert sizes == [8, 1, 8, 1, 8, 1, 4, 1, 2, 1, 1]
     assert (polling.largest, polling.starving) == (1, True)
     assert polling.pause(30.0, chance=1.0) == 0.25
+
+
+def _asked_shortly_after_work(polling: Polling, wanted: int, answers: str) -> tuple[list[int], Polling]:
+    sizes: list[int] = []
+    for answer in answers:
+        sizes.append(polling.size(wanted))
+        shortly = 0.1
+        polling = polling.found_work(wanted) if answer == "x" else polling.found_nothing(wanted, since_work=shortly)
+    return sizes, polling
+
+
+def test_shortly_after_work_a_single_job_is_asked_for_after_two_empty_batches() -> None:
+    """One may be a clash, after which a single job is found as well as a batch. It costs no question more."""
+    sizes, polling = _asked_shortly_after_work(Polling(), 8, ".....")
+    assert sizes == [8, 8, 1, 8, 8]
+    assert (polling.empty, polling.repeats) == (5, REPEATS)
+    pauses, polling = list[float](), Polling()
+    for _ in range(4):
+        polling = polling.found_nothing(8, since_work=0.1)
+        pauses.append(polling.pause(30.0, chance=1.0))
+    assert pauses == [0.0625, 0.125, 0.25, 0.25]
+
+
+def test_a_clash_now_and_then_makes_no_batches_smaller() -> None:
+    """However often a batch, or a single job, is found right after it."""
+    sizes, polling = _asked_shortly_after_work(Polling(), 8, ".x" * 20 + "..xx" * 20)
+    assert set(sizes) == {8, 1}
+    assert (polling.largest, polling.starving) == (None, False)
+
+
+def test_exclusive_jobs_are_seen_shortly_after_work_as_well() -> None:
+    """Two empty batches and a single job, three times in a row."""
+    sizes, polling = _asked_shortly_after_work(Polling(), 8, "..x" * 3 + "..x")
+    assert sizes == [8, 8, 1, 8, 8, 1, 8, 8, 1, 4, 4, 1]
+    assert (polling.largest, polling.starving) == (2, True)
 
 
 @given(st.text(".x", max_size=60), st.integers(2, 20), st.floats(0, 1))

@@ -2,8 +2,9 @@
 
 The API does not tell what follows, so the idle topics of the client are asked, a little later and a few times: first
 those on which something was found before after a job of the same topic. All that is bounded: 20 looks a second for a
-client, three on a topic after each job, one on a topic every 50 milliseconds. Times are in seconds on the caller's
-clock.
+client, three on a topic after each job, one on a topic every 50 milliseconds. A look that is planned already is one for
+all jobs that were settled before it. What it finds counts as a success of each of their topics; those that it does not
+follow in truth are soon forgotten. Times are in seconds on the caller's clock.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ _CREDIT = 0.1  # seconds
 
 @dataclass(slots=True)
 class _Pending:
-    """Looks that are planned on a topic.
+    """Looks on a topic that would be a success of another one, whose job was settled.
 
     Attributes:
-        after: The topic whose job was settled.
-        last: The moment of the last of them.
+        first: When it was.
+        last: The moment of the last of the looks.
     """
 
-    after: int
+    first: float
     last: float
 
 
@@ -57,9 +58,13 @@ class Looks:
         self._left = RATE
         self._counted_at = -math.inf
         self._planned: dict[int, list[float]] = {}
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, dict[int, _Pending]] = {}
         self._occasions: dict[int, float] = {}
         self._follows: dict[int, dict[int, float]] = {}
+
+    def is_occasion(self, topic: int, now: float) -> bool:
+        """Say whether it is long enough ago that a job of a topic was an occasion for looks. For any thread."""
+        return now - self._occasions.get(topic, -math.inf) >= SHORTEST_PAUSE
 
     def worth_it(self, topic: int, now: float) -> bool:
         """Say whether looks may be planned after a job of a topic; quick."""
@@ -88,22 +93,27 @@ class Looks:
             (each for each in idle if known.get(each, 0.0) < _KNOWN),
             key=lambda each: max(self._planned.get(each, ()), default=-math.inf),
         )
+        # Where it is known what follows, the others are for what seldom does.
+        rounds = [(0.0, delay, likely) for delay in DELAYS]
+        rounds += [(_RESERVED, delay, others) for delay in (DELAYS[-1:] if likely else DELAYS)]
         looks: list[tuple[int, float]] = []
-        for reserved, topics in ((0.0, likely), (_RESERVED, others)):
-            looks += [
-                (each, now + delay)
-                for delay in DELAYS
-                for each in topics
-                if self._left >= 1.0 + reserved and self._plan(topic, each, now + delay)
-            ]
+        for reserved, delay, topics in rounds:
+            for each in topics:
+                moment = self._plan(topic, each, now, now + delay, reserved)
+                if moment is not None:
+                    looks.append((each, moment))
         return looks
 
     def found(self, topic: int, now: float) -> None:
         """An acquire has brought jobs of a topic."""
-        pending = self._pending.pop(topic, None)
-        if pending is not None and now <= pending.last + _CREDIT:
-            follows = self._follows.setdefault(pending.after, {})
-            follows[topic] = min(_MOST, follows.get(topic, 0.0) + 1.0)
+        for after, pending in self._pending.pop(topic, {}).items():
+            if now <= pending.last + _CREDIT:
+                follows = self._follows.setdefault(after, {})
+                follows[topic] = min(_MOST, follows.get(topic, 0.0) + 1.0)
+        # Those that were still to come are not needed.
+        planned = self._planned.get(topic, [])
+        self._planned[topic] = [moment for moment in planned if moment <= now]
+        self._left = min(RATE, self._left + len(planned) - len(self._planned[topic]))
 
     def left(self, topic: int) -> None:
         """A topic is not worked on any more."""
@@ -113,25 +123,36 @@ class Looks:
         self._follows.pop(topic, None)
         for follows in self._follows.values():
             follows.pop(topic, None)
+        for causes in self._pending.values():
+            causes.pop(topic, None)
 
-    def _plan(self, after: int, topic: int, moment: float) -> bool:
-        planned = [other for other in self._planned.get(topic, ()) if other > self._counted_at - SHORTEST_DISTANCE]
-        if any(abs(moment - other) < SHORTEST_DISTANCE for other in planned):
-            return False
-        self._left -= 1.0
-        self._planned[topic] = [*planned, moment]
-        self._pending[topic] = _Pending(after, max(self._planned[topic]))
-        return True
+    def _plan(self, after: int, topic: int, now: float, moment: float, reserved: float) -> float | None:
+        """Plan a look, and return when. `None`: there is one at about that moment, or none is left."""
+        planned = [other for other in self._planned.get(topic, ()) if other > now - SHORTEST_DISTANCE]
+        moment = max(
+            [moment, *(other + SHORTEST_DISTANCE for other in planned if 0 < moment - other < SHORTEST_DISTANCE)]
+        )
+        # Rounding must not make it a moment too early.
+        same = [other for other in planned if abs(other - moment) < SHORTEST_DISTANCE * 0.999]
+        if not same and self._left < 1.0 + reserved:
+            return None
+        if not same:
+            self._left -= 1.0
+            self._planned[topic] = [*planned, moment]
+        pending = self._pending.setdefault(topic, {}).setdefault(after, _Pending(now, moment))
+        pending.last = max(pending.last, moment, *same)
+        return None if same else moment
 
     def _forget(self, after: int, now: float) -> None:
         """Let what was looked for in vain after jobs of a topic count less."""
-        long_ago = now - _CREDIT
-        vain = [each for each, one in self._pending.items() if one.after == after and one.last < long_ago]
         follows = self._follows.get(after, {})
-        for topic in vain:
-            del self._pending[topic]
-            if topic in follows:
-                follows[topic] *= _FORGET
+        for topic, causes in self._pending.items():
+            pending = causes.get(after)
+            # One that is always busy is followed by everything: so each quarter of a second counts.
+            if pending is not None and (pending.last < now - _CREDIT or pending.first < now - DELAYS[-1] - _CREDIT):
+                del causes[after]
+                if topic in follows:
+                    follows[topic] *= _FORGET
 
     def _refill(self, now: float) -> None:
         if now > self._counted_at:

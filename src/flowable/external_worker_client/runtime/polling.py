@@ -8,8 +8,9 @@ and one whose engine is restarted is back soon.
 An empty answer is no proof of no work. Workers that ask at the same moment clash in the engine, and get nothing; so an
 empty answer shortly after work is followed by three more questions within half a second. And two exclusive jobs of one
 process instance in one batch make the engine answer `[]`, again and again (docs/engine.md, Acquire); so an empty batch
-is followed by a question for a single job, at once, and then every fourth question is for one; if those right after an
-empty batch find work, the batches of the topic become smaller.
+is followed by a question for a single job: at once, or, if it may have been a clash, after another one. Later on, every
+fourth question is for one. If those right after empty batches find work, the batches of the topic become smaller. (That
+must not be taken for clashes: with smaller batches, workers clash more often.)
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SHORTLY_AFTER_WORK = 1.0  # seconds
 REPEATS = 3
 _FIRST_REPEAT = 0.0625  # seconds
 
+#: The one after so many of them is for a single job.
+PROBE_AFTER_REPEATS = 2
+
 #: How much of a pause is chance: of one that grows, a half, which spreads workers that were started together at once;
 #: of the longest, a fifth, which keeps them spread.
 _SPREAD_WHILE_GROWING = 0.5
@@ -38,8 +42,9 @@ _SPREAD = 0.2
 #: After an empty batch, a single job is asked for at once, and then in the place of every so many batches.
 PROBE_EVERY = 4
 
-#: So often in a row a single job has to be found right after an empty batch. Once can be a job that came in between.
-PROOFS = 2
+#: So often in a row a single job has to be found right after empty batches. Once can be a job that came in between, and
+#: twice two clashes after each other.
+PROOFS = 3
 
 #: So many answers with work in a row, and batches that were made smaller double again.
 GROW_AFTER = 20
@@ -61,7 +66,7 @@ class Polling:
         probing: Whether the next question is for a single job, to see whether an empty answer was true.
         fruitful: Answers with work in a row since `largest` was set.
         starving: Whether single jobs were found right after empty batches, again and again, which is said once.
-        found_alone: How often in a row a single job was found right after an empty batch.
+        found_alone: How often in a row a single job was found right after empty batches.
     """
 
     empty: int = 0
@@ -81,7 +86,12 @@ class Polling:
     @property
     def probing_at_once(self) -> bool:
         """Whether the next question is for a single job and follows the last one without pause."""
-        return self.probing and self.empty == 1
+        return self.probing and self.empty == 1 and not self.repeats
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether a single job that is found now speaks for exclusive jobs that block each other in batches."""
+        return self.probing_at_once or (self.probing and self.empty == self.repeats == PROBE_AFTER_REPEATS)
 
     def size(self, wanted: int) -> int:
         """Return for how many jobs to ask, when so many are wanted."""
@@ -91,7 +101,7 @@ class Polling:
 
     def found_work(self, wanted: int) -> Polling:
         """Jobs came. `wanted`: as many as were wanted, before `size` had its say."""
-        if self.probing_at_once and wanted > 1:
+        if self.suspicious and wanted > 1:
             proofs = self.found_alone + 1
             if proofs < PROOFS:
                 return Polling(largest=self.largest, starving=self.starving, found_alone=proofs)
@@ -113,8 +123,10 @@ class Polling:
         """
         if self.probing_at_once:
             return replace(self, errors=0, probing=False, fruitful=0, found_alone=0)
-        probing = not self.probing and self.size(wanted) > 1 and self.empty % PROBE_EVERY == 0
         repeat = since_work <= SHORTLY_AFTER_WORK and self.empty == self.repeats < REPEATS
+        # A clash is over by then; two exclusive jobs are not.
+        turn = self.repeats + 1 == PROBE_AFTER_REPEATS if repeat else self.empty % PROBE_EVERY == 0
+        probing = turn and not self.probing and self.size(wanted) > 1
         return replace(
             self,
             empty=self.empty + 1,
