@@ -53,7 +53,7 @@ class Attempts:
             the rounds before.
         """
         longest = self._longest.get((scenario, place, x), 0.0)
-        if scenario in self._missing or self.left() < longest:
+        if scenario in self._missing or self.left() <= longest:
             return None
         began = time.monotonic()
         try:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import tempfile
+import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final, Self
 
 from engine import launch
+from side_by_side.access_log import PATTERN
 from side_by_side.instances import Instances
 from side_by_side.loader import Stub
 from side_by_side.on_engine import EnginePlace
 from side_by_side.on_stub import StubPlace
 from side_by_side.peers import Peers
+from side_by_side.places import BenchmarkError
 
 WARM: Final = 10_000  # jobs; a cold engine is three to eight times slower
 QUICK_WARM: Final = 3_000
+LOG_LAG: Final = 11.0  # seconds
 #: With the optimising compiler, as in production; the launcher's own flags make an engine start fast instead.
 JVM_FLAGS: Final = ("-Xmx2g",)
 
@@ -38,6 +44,8 @@ class Bed:
         self._warm = warm
         self._stack = ExitStack()
         self._numbers = itertools.count()
+        self._log = Path()
+        self._place: EnginePlace | None = None
         self.peers = Peers()
 
     def __enter__(self) -> Self:
@@ -57,10 +65,16 @@ class Bed:
         Raises:
             EngineError: It cannot be built or started.
         """
-        engine = launch.start(jvm_flags=JVM_FLAGS)
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="side-by-side-"))
+        self._log = Path(folder) / "access.log"
+        logged = {"enabled": "true", "directory": folder, "prefix": "access", "rotate": "false", "pattern": PATTERN}
+        settings = {f"server.tomcat.accesslog.{name}": value for name, value in logged.items()}
+        engine = launch.start(jvm_flags=JVM_FLAGS, settings=settings)
         self._stack.callback(engine.stop)
         engine.wait_healthy()
-        self._place_on(engine).warm(self._warm)
+        instances = self._stack.enter_context(Instances(engine.url, engine.username, engine.password))
+        self._place = EnginePlace(engine.url, instances, self.peers)
+        self._place.warm(self._warm)
         return engine
 
     @functools.cached_property
@@ -68,20 +82,27 @@ class Bed:
         """The stub."""
         return self._stack.enter_context(Stub())
 
-    @functools.cached_property
+    @property
     def on_engine(self) -> EnginePlace:
         """The engine, as a place to drain topics on."""
-        return self._place_on(self.engine)
+        if self._place is None:
+            # Whoever asks for the engine starts it, and the place comes with it.
+            _ = self.engine
+        if self._place is None:
+            raise BenchmarkError("the engine was not started")
+        return self._place
 
     @functools.cached_property
     def on_stub(self) -> StubPlace:
         """The stub, as a place to drain topics on."""
         return StubPlace(self.stub, self.peers)
 
+    def requests(self) -> list[str]:
+        """Return the engine's log of requests, complete to this moment, for `access_log.asked`."""
+        # The engine writes it behind a buffer, at least every ten seconds.
+        time.sleep(LOG_LAG)
+        return self._log.read_text(encoding="ascii").splitlines()
+
     def place(self, name: str) -> EnginePlace | StubPlace:
         """Return the place of that name, `"engine"` or `"stub"`."""
         return self.on_engine if name == EnginePlace.name else self.on_stub
-
-    def _place_on(self, engine: launch.Engine) -> EnginePlace:
-        instances = self._stack.enter_context(Instances(engine.url, engine.username, engine.password))
-        return EnginePlace(engine.url, instances, self.peers)

@@ -74,7 +74,9 @@ class Instances:
         """Deploy a process of one external worker task for each topic, with the same name as the topic."""
         self._deploys.deploy(*(WORK.format(key=topic, topic=topic) for topic in topics))
         for topic in topics:
-            found = self._ask("GET", f"/service/repository/process-definitions?{urlencode({'key': topic})}")
+            found = self._ask(
+                "GET", f"/service/repository/process-definitions?{urlencode({'key': topic, 'latest': 'true'})}"
+            )
             self._definitions[topic] = found["data"][0]["id"]
 
     def start(self, topic: str, number: int) -> None:

@@ -41,8 +41,9 @@ class Drain:
 
 
 def turns(names: Sequence[T], number: int) -> list[T]:
-    """Return the order of a round: each begins with another one, and every second goes backwards."""
-    start = number % len(names) if names else 0
+    """Return the order of a round: over the rounds everybody is at each place, and behind each of the others."""
+    # Each order is followed by the same one backwards, and then another one begins.
+    start = number // 2 % len(names) if names else 0
     order = [*names[start:], *names[:start]]
     return order[::-1] if number % 2 else order
 
