@@ -94,6 +94,8 @@ worker = Worker(
     poll=timedelta(seconds=1),
     timeout=None,
     tenants={"acme", ""},
+    total_concurrency=32,
+    weight=0.5,
 )
 other = Worker(lifespan=session)
 worker.include(other)
@@ -158,7 +160,7 @@ async def around_a_coroutine() -> datetime | None:
     return None
 
 
-@worker.job("both", middleware=[rate_limit(5), circuit_breaker()], redact={"iban": "…"}.keys(), tenants=None)
+@worker.job("both", weight=3, middleware=[rate_limit(5), circuit_breaker()], redact={"iban": "…"}.keys(), tenants=None)
 async def around_both(value: Decimal) -> None:
     """Have middleware of both kinds."""
     del value

@@ -33,6 +33,9 @@ def wrong_workers() -> None:
     Worker(on_invalid=RetryLater)  # error: arg-type
     Worker(redact="iban")  # error: arg-type
     Worker(tenants="acme")  # error: arg-type
+    Worker(total_concurrency="32")  # error: arg-type
+    Worker(total_concurrency=0.5)  # error: arg-type
+    Worker(weight="3")  # error: arg-type
     worker.run(grace=[30])  # error: arg-type
     worker.running("http://localhost:8090")  # error: arg-type
     worker.include("package.module:worker")  # error: arg-type
@@ -49,6 +52,8 @@ def wrong_options() -> None:
     worker.job("t", on_invalid=BpmnError)  # error: arg-type
     worker.job("t", redact="iban")  # error: call-overload
     worker.job("t", tenants="acme")  # error: call-overload
+    worker.job("t", weight="3")  # error: call-overload
+    worker.job("t", total_concurrency=32)  # error: call-overload
     worker.job("t", middleware=[timed, timed_async])  # error: list-item
     worker.job("t", middleware=timed)  # error: call-overload
     worker.job("t", processes=4, middleware=[timed_async])  # error: list-item
