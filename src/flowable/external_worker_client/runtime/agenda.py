@@ -216,13 +216,14 @@ class Agenda:
     def _acquire(self, now: float) -> Acquire:
         self.acquiring = True
         self._limited = False
-        self._again = False
+        woken, self._again = self._again, False
         self._extra = now < self._ask_at
         self._look = self._looks.pop(0) if self._extra and self._looks else None
         if not self._extra:
             # Later ones are still of use: what they are for may only be about to appear.
             self._looks = [look for look in self._looks if look[0] > now]
-        idle = self.polling.idle and not self._extra
+        # What the lookout knows may be older than what somebody has woken it for.
+        idle = self.polling.idle and not self._extra and not woken
         self._asked_at = now
         stock = self._stock() if self._ahead else 0
         self._wanted = max(self._batch, min(self.free + stock, LARGEST_BATCH))

@@ -66,6 +66,9 @@ class Company:
     def settled(self, number: int) -> None:
         """A job of a subscription was settled: let idle ones look for the next task of its process."""
         now = self._clock.now()
+        # Without the lock, in most cases: jobs come in quick succession when there is work.
+        if not self._looks.is_occasion(number, now):
+            return
         with self._lock:
             if not self._looks.worth_it(number, now):
                 return

@@ -83,6 +83,7 @@ class HeldJob:
     Attributes:
         topic: Its topic.
         job: The job.
+        key: Its correlation id; its id where there is none (jobs made up by somebody's tests).
         lease: What it is locked with.
         state: Where it stands.
         sending: Effect of the settling call that is under way for it. `None`: none is.
@@ -99,6 +100,7 @@ class HeldJob:
         "at_once",
         "began",
         "job",
+        "key",
         "lease",
         "left_behind",
         "overrun_said",
@@ -111,6 +113,7 @@ class HeldJob:
     def __init__(self, topic: str, job: Job, lease: Lease) -> None:
         self.topic = topic
         self.job = job
+        self.key = job.correlation_id or job.id
         self.lease = lease
         self.state = State.WAITING
         self.sending: Effect | None = None
@@ -120,11 +123,6 @@ class HeldJob:
         self.ran: float | None = None
         self.left_behind = False
         self.overrun_said = False
-
-    @property
-    def key(self) -> str:
-        """The correlation id; the job's id where there is none (jobs made up by somebody's tests)."""
-        return self.job.correlation_id or self.job.id
 
     def happened(self, event: Event) -> None:
         """Go on to the next state.

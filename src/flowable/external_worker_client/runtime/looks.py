@@ -28,6 +28,11 @@ SHORTEST_PAUSE = 0.01  # seconds
 #: Looks that are kept for topics on which something was found before.
 _RESERVED = 8.0
 
+#: When none is left, a topic for which none is planned is looked at when there is one again, within a second: so many
+#: topics at a time.
+_MOST_PUT_OFF = 4
+_PUT_OFF = 1.0  # seconds
+
 #: How often looks have to have been of use, lately, to count as such: a topic that follows another one always comes to
 #: 4, and is forgotten after so many jobs without.
 _KNOWN = 0.5
@@ -61,6 +66,7 @@ class Looks:
         self._pending: dict[int, dict[int, _Pending]] = {}
         self._occasions: dict[int, float] = {}
         self._follows: dict[int, dict[int, float]] = {}
+        self._put_off: list[float] = []
 
     def is_occasion(self, topic: int, now: float) -> bool:
         """Say whether it is long enough ago that a job of a topic was an occasion for looks. For any thread."""
@@ -69,7 +75,9 @@ class Looks:
     def worth_it(self, topic: int, now: float) -> bool:
         """Say whether looks may be planned after a job of a topic; quick."""
         self._refill(now)
-        if self._left < 1.0 or now - self._occasions.get(topic, -math.inf) < SHORTEST_PAUSE:
+        if self._left < 1.0 and self._all_put_off(now):
+            return False
+        if now - self._occasions.get(topic, -math.inf) < SHORTEST_PAUSE:
             return False
         self._occasions[topic] = now
         return True
@@ -134,14 +142,23 @@ class Looks:
         )
         # Rounding must not make it a moment too early.
         same = [other for other in planned if abs(other - moment) < SHORTEST_DISTANCE * 0.999]
-        if not same and self._left < 1.0 + reserved:
-            return None
         if not same:
+            missing = 1.0 + reserved - self._left
+            if missing > 0:
+                if self._all_put_off(now) or missing > _PUT_OFF * RATE or any(other > now for other in planned):
+                    return None
+                moment = max(moment, now + missing / RATE)
+                self._put_off.append(moment)
             self._left -= 1.0
             self._planned[topic] = [*planned, moment]
         pending = self._pending.setdefault(topic, {}).setdefault(after, _Pending(now, moment))
         pending.last = max(pending.last, moment, *same)
         return None if same else moment
+
+    def _all_put_off(self, now: float) -> bool:
+        """Say whether as many looks are put off as may be."""
+        self._put_off = [moment for moment in self._put_off if moment > now]
+        return len(self._put_off) >= _MOST_PUT_OFF
 
     def _forget(self, after: int, now: float) -> None:
         """Let what was looked for in vain after jobs of a topic count less."""

@@ -78,7 +78,7 @@ class LostAcquires:
 
     def next_look(self) -> float | None:
         """Return when to look next. `None`: nothing is lost."""
-        return min((entry.due for entry in self.entries), default=None)
+        return min(entry.due for entry in self.entries) if self.entries else None
 
     def looked(self, owners: Iterable[str], now: float) -> LostAcquires:
         """Return what is still lost after a look for some owners that was answered."""

@@ -184,7 +184,8 @@ class JobRunner:
         """
         alone = _suspicious(known)
         came = self._clock.now()
-        self._say_suspicious(held, alone=alone)
+        if alone:
+            self._say_suspicious(held)
         if not self._records.go_in(alone=alone, unless=self._stop.is_set):
             raise NotStartedError(_STOPPING)
         held.alone = alone
@@ -243,7 +244,8 @@ class JobRunner:
     def _handle(self, held: HeldJob, *, alone: bool) -> Executable:
         """Call the handler."""
         came = self._clock.now()
-        self._say_suspicious(held, alone=alone)
+        if alone:
+            self._say_suspicious(held)
         if not self._records.go_in(alone=alone, unless=self._stop.is_set):
             raise NotStartedError(_STOPPING)
         try:
@@ -257,15 +259,14 @@ class JobRunner:
         finally:
             self._records.go_out(alone=alone)
 
-    def _say_suspicious(self, held: HeldJob, *, alone: bool) -> None:
-        if alone:
-            self._say(
-                logging.WARNING,
-                held,
-                "job %s was started before by a process that died; it runs alone in this one, when the handlers that "
-                "run now have ended",
-                _named(held),
-            )
+    def _say_suspicious(self, held: HeldJob) -> None:
+        self._say(
+            logging.WARNING,
+            held,
+            "job %s was started before by a process that died; it runs alone in this one, when the handlers that run "
+            "now have ended",
+            _named(held),
+        )
 
     def _still_enough(self, held: HeldJob, came: float) -> None:
         """Refuse to start a job that waited for others while its lock ran on. `came`: when it began to wait.
@@ -273,9 +274,10 @@ class JobRunner:
         Raises:
             NotStartedError: Less than half of its lock is left.
         """
-        waited = self._clock.now() - came
+        if self._clock.now() - came <= _NO_WAIT:
+            return
         left = held.lease.time_left()
-        if waited > _NO_WAIT and not lifecycle.may_start(left=left, lock=self._lock_seconds, usual_run=math.inf):
+        if not lifecycle.may_start(left=left, lock=self._lock_seconds, usual_run=math.inf):
             reason = f"{max(left, 0):.1f} s of the lock are left, after it waited for a handler that had to run alone"
             raise NotStartedError(reason, lifecycle.PAUSE_AFTER_RELEASE)
 

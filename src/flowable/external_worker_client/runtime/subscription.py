@@ -213,7 +213,8 @@ class Consumer:
 
     def _next(self, thread: int) -> Step:
         wake = self._wakes[thread]
-        wake.clear()
+        if wake.is_set():
+            wake.clear()
         with self._guard:
             self._idle.discard(thread)
             step = self._agenda.next(
