@@ -130,19 +130,25 @@ class JumpingClock:
 
 
 class World:
-    """One server, one clock, the clients made here, and what their handlers saw."""
+    """One server, one clock, the clients made here, and what their handlers saw.
 
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
+    Args:
+        caplog: What is logged.
+        transport: What carries the requests of clients that do not say otherwise.
+    """
+
+    def __init__(self, caplog: pytest.LogCaptureFixture, transport: str) -> None:
         self.clock = JumpingClock()
         self.stub = Stub(self.clock.now)
         self.handled: list[str] = []
         self.subscriptions: list[ExternalWorkerSubscription] = []
         self._clients: list[ExternalWorkerClient] = []
         self._caplog = caplog
+        self.transport = transport
 
     def client(self, **options: Any) -> ExternalWorkerClient:
         """Make a client for the server."""
-        options.setdefault("clock", self.clock)
+        options = {"clock": self.clock, "transport": self.transport, **options}
         client = ExternalWorkerClient(f"http://127.0.0.1:{self.stub.port}", **options)
         self._clients.append(client)
         return client
@@ -189,6 +195,9 @@ class World:
         self.stop()
         for client in self._clients:
             client._restClient.close()
+        if self.transport == "fast":
+            # Nobody waits for them any more, but pyreqwest keeps them until their time is up.
+            self.stub.end_hanging()
         # urllib3 closes connections when their pool is collected; tracebacks keep pools, and records keep tracebacks.
         for phase in ("setup", "call"):
             self._caplog.get_records(phase).clear()
@@ -196,14 +205,20 @@ class World:
         self.stub.close()
 
 
+@pytest.fixture(params=["requests", "fast"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What carries requests."""
+    return str(request.param)
+
+
 @pytest.fixture
-def world(caplog: pytest.LogCaptureFixture) -> Iterator[World]:
+def world(caplog: pytest.LogCaptureFixture, transport: str) -> Iterator[World]:
     """A world with a server that is up; threads and sockets are counted at the end."""
     before = set(threading.enumerate())
     # What a long test run has piled up is not looked through again and again: a collection then takes a millisecond.
     gc.freeze()
     caplog.set_level(logging.INFO)
-    made = World(caplog)
+    made = World(caplog, transport)
     made.stub.up()
     try:
         yield made

@@ -114,6 +114,7 @@ class Stub:
         self._now = now
         self._lock = threading.RLock()
         self._open: set[socket.socket] = set()
+        self._hanging: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
         # Bound but not listening: the port refuses connections, and nobody else can take it.
@@ -197,6 +198,13 @@ class Stub:
             thread.join(10)
             assert not thread.is_alive(), "a thread of the server does not end"
 
+    def end_hanging(self) -> None:
+        """End the connections on which somebody waits in vain, as a time-out would."""
+        with self._lock:
+            for connection in self._open & self._hanging:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End everything, and wait for it."""
         self.down()
@@ -274,6 +282,8 @@ class Stub:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return False
         if end == "hang":
+            with self._lock:
+                self._hanging.add(connection)
             stream.read()
             return False
         lines = [f"HTTP/1.1 {status} {_REASON}", *(f"{name}: {value}" for name, value in headers)]

@@ -220,7 +220,7 @@ def test_a_redirect_that_keeps_the_method_is_followed(world: World, operation: s
 def test_redirects_in_a_circle_do_not_end_the_subscription(world: World) -> None:
     """They are given up on, logged, and after the circle is broken the job is served."""
     circle = Fault(status=307, headers=(("Location", "/external-job-api/acquire/jobs"),))
-    world.stub.faults["acquire"].extend([circle] * 32)
+    world.stub.faults["acquire"].extend([circle] * 40)
     world.stub.add("1")
     world.subscribe()
     world.served("1")

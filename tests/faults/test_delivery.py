@@ -473,6 +473,8 @@ AUTH_ERRORS = {
 }
 
 
+#: The fast transport refuses hooks.
+ON_REQUESTS = pytest.mark.parametrize("transport", ["requests"])
 FAULT = "the session, its auth or a hook of it raised"
 
 
@@ -512,6 +514,7 @@ def hooked(operation: str, hook: Callable[[requests.Response], None]) -> Callabl
     return customize
 
 
+@ON_REQUESTS
 @pytest.mark.parametrize("operation", OUTCOMES)
 def test_a_response_hook_that_raises_loses_no_result(world: World, operation: str) -> None:
     """The engine has done it; the next answer tells, and nothing is done twice."""
@@ -533,6 +536,7 @@ def test_a_response_hook_that_raises_loses_no_result(world: World, operation: st
     check_endings(world, operation, "1", "2")
 
 
+@ON_REQUESTS
 def test_a_response_hook_that_raises_does_not_end_the_subscription(world: World) -> None:
     """Answers of the acquire are lost, and the jobs in them until their locks end; then they run once."""
     errors = [RuntimeError("metrics are down"), RuntimeError("metrics are down")]
@@ -558,6 +562,7 @@ RAISED_FOR_STATUS: dict[str, tuple[Fault, list[str]]] = {
 }
 
 
+@ON_REQUESTS
 @pytest.mark.parametrize(("fault", "settled"), RAISED_FOR_STATUS.values(), ids=RAISED_FOR_STATUS)
 def test_a_hook_that_raises_for_status_changes_nothing(world: World, fault: Fault, settled: list[str]) -> None:
     """`raise_for_status` in a hook is common: the answer that the error carries is read like any other."""

@@ -52,7 +52,8 @@ class _Ready:
         getting: Headers of requests without a body.
         posting: Headers of requests with one.
         where: Host and port, for texts.
-        client: What carries requests.
+        client: What carries requests. `None`: it was closed. Nothing else refers to it, so that closing it closes its
+            connections, whoever still holds on to this (the trace of an exception, say).
         moved: Whether the engine said that it is elsewhere for good.
     """
 
@@ -61,7 +62,7 @@ class _Ready:
     getting: HeaderMap
     posting: HeaderMap
     where: str
-    client: SyncClient
+    client: SyncClient | None
     moved: bool = False
 
 
@@ -97,8 +98,9 @@ class PyreqwestTransport:
 
     @host.setter
     def host(self, host: str) -> None:
-        self._host = host
-        self._ready = self._fallback = None
+        with self._lock:
+            self._host = host
+            self._ready = self._fallback = None
 
     @property
     def session(self) -> requests.Session:
@@ -107,8 +109,9 @@ class PyreqwestTransport:
 
     @session.setter
     def session(self, session: requests.Session) -> None:
-        self._session = session
-        self._ready = self._fallback = None
+        with self._lock:
+            self._session = session
+            self._ready = self._fallback = None
 
     @property
     def timeout(self) -> tuple[float, float]:
@@ -117,8 +120,9 @@ class PyreqwestTransport:
 
     @timeout.setter
     def timeout(self, timeout: tuple[float, float]) -> None:
-        self._timeout = timeout
-        self._ready = self._fallback = None
+        with self._lock:
+            self._timeout = timeout
+            self._ready = self._fallback = None
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`.
@@ -151,8 +155,12 @@ class PyreqwestTransport:
         headers = ready.getting if body is None else ready.posting
         if carried.auth is not None or len(session.cookies):
             headers = header_map(_asked(carried, session, method, url, body))
+        client = ready.client
+        if client is None:
+            error = requests.ConnectionError("the connections were closed before the request was sent")
+            raise TransportFailure(FailureKind.NOT_SENT, error)
         try:
-            builder = ready.client.request(method, url).headers(headers)
+            builder = client.request(method, url).headers(headers)
             if body is not None:
                 builder = builder.body_bytes(body)
             # It is read to its end here.
@@ -167,21 +175,24 @@ class PyreqwestTransport:
         The engine may carry out what it was asked. The connections of those requests are closed when it answers, or
         when their time is up; new requests make new connections.
         """
-        ready = self._let_go()
-        if ready is not None:
-            ready.client.close()
+        client = self._let_go()
+        if client is not None:
+            client.close()
 
     def close(self) -> None:
         """See `Transport.close`. Requests that are under way are let finish."""
         self._let_go()
-        self._session.close()
+        (self._fallback or self._session).close()
 
-    def _let_go(self) -> _Ready | None:
+    def _let_go(self) -> SyncClient | None:
         if Process.lost:
             return None
         with self._lock:
             ready, self._ready = self._ready, None
-        return ready
+            if ready is None:
+                return None
+            client, ready.client = ready.client, None
+        return client
 
     def _prepare(self, session: requests.Session) -> _Ready | None:
         """Prepare requests as the session says now. `None`: pyreqwest does not work in this process."""
