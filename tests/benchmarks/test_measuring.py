@@ -116,12 +116,12 @@ def test_acquires_are_counted_up_to_the_last_that_found_something() -> None:
     )
     lines = [
         f"999 POST 200 900 {acquire}",
-        f"1000 POST 200 900 {acquire}",
+        f"1000 POST 200 13862 {acquire}",
         f"1003 POST 200 900 {acquire}",
-        f"1002 POST 200 2 {acquire}",
+        f"1002 POST 200 12 {acquire}",
         f"1004 POST 204 0 {settle}",
         f"1005 POST 403 90 {settle}",
-        f"1006 POST 200 2 {acquire}",
+        f"1006 POST 200 12 {acquire}",
         f"1007 POST 500 90 {acquire}",
         "1008 GET 200 90 /flowable-rest/external-job-api/jobs",
         f"2001 POST 200 900 {acquire}",
