@@ -12,8 +12,8 @@ from typing import Final
 PATTERN: Final = "%{begin:msec}t %m %s %B %U"
 
 _ACQUIRE: Final = "/external-job-api/acquire/jobs"
-#: Bytes of the largest answer without a job. `[]` is 12 of them, because the engine counts the frame of a chunk as well;
-#: an answer with one job has more than 500.
+#: Bytes of the largest answer without a job. `[]` is 12 of them, because the engine counts the frame of a chunk too; an
+#: answer with one job has more than 500.
 _EMPTY: Final = 100
 _OK: Final = "200"
 _NO_CONTENT: Final = "204"
