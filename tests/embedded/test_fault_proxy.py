@@ -664,7 +664,8 @@ def lost(url: str) -> None:
 # ---------------------------------------------------------------- a worker on a bad wire
 
 
-def test_a_worker_on_a_bad_wire_finishes_every_job_once() -> None:
+@pytest.mark.parametrize("transport", ["requests", "fast"])
+def test_a_worker_on_a_bad_wire_finishes_every_job_once(transport: Any) -> None:
     """A third of all requests goes wrong, before or after its effect; every instance ends with its own result."""
     clock = MovingClock()
     engine = EmbeddedEngine(Process("p", Task("work", "t", exclusive=False)), clock=clock)
@@ -684,7 +685,7 @@ def test_a_worker_on_a_bad_wire_finishes_every_job_once() -> None:
         for lose in (faults.reset, faults.close):
             lose("any", "before", times=None, share=0.05)
             lose("any", "after", times=None, share=0.05)
-        client = ExternalWorkerClient(proxy.url, clock=clock)
+        client = ExternalWorkerClient(proxy.url, clock=clock, transport=transport)
         subscription = client.subscribe("t", handler, number_of_tasks=1)
         deadline = time.monotonic() + 30
         while not all(engine.instance(instance).ended for instance in instances):

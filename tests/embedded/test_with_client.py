@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from flowable.external_worker_client import (
     ExternalWorkerAcquireJobResponse,
@@ -23,7 +26,8 @@ def until(condition: Callable[[], bool], meanwhile: Callable[[], object]) -> Non
         time.sleep(0.002)
 
 
-def test_one_clock_drives_the_engine_and_the_worker() -> None:
+@pytest.mark.parametrize("transport", ["requests", "fast"])
+def test_one_clock_drives_the_engine_and_the_worker(transport: Any) -> None:
     """A job fails, waits half an hour for its second attempt, and succeeds, in the blink of an eye."""
     clock = MovingClock()
     engine = EmbeddedEngine(Process("p", Task("work", "t")), clock=clock, reset_interval=60)
@@ -37,7 +41,7 @@ def test_one_clock_drives_the_engine_and_the_worker() -> None:
 
     instance = engine.start("p")
     with EmbeddedServer(engine) as server:
-        client = ExternalWorkerClient(server.url, clock=clock)
+        client = ExternalWorkerClient(server.url, clock=clock, transport=transport)
         subscription = client.subscribe("t", handler)
         until(lambda: any(event.kind == "failed" for event in engine.events), lambda: None)
         clock.advance(1800)

@@ -161,6 +161,7 @@ class Play:
             clock=self.place.clock,
             timeout=(1.0, HANG),
             retry=RetryPolicy(first_pause="2s", jitter=0.0),
+            transport=self.cell.transport,
         )
         return self
 

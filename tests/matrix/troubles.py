@@ -243,10 +243,12 @@ class Cell:
     operation: str
     trouble: str
     slots: int
+    transport: Literal["requests", "fast"] = "requests"
 
     def __str__(self) -> str:
         """Return its name in the list of tests."""
-        return f"{self.operation} / {self.trouble.strip()} / {'serial' if self.slots == 1 else 'concurrent'}"
+        fast = " / fast" if self.transport == "fast" else ""
+        return f"{self.operation} / {self.trouble.strip()} / {'serial' if self.slots == 1 else 'concurrent'}{fast}"
 
 
 CELLS = [
@@ -254,4 +256,10 @@ CELLS = [
     for name, trouble in TROUBLES.items()
     for operation in trouble.operations
     for slots in (1, 4)
+] + [
+    # The fast transport meets every trouble, where jobs are got and where they are settled.
+    Cell(operation, name, 1, "fast")
+    for name, trouble in TROUBLES.items()
+    for operation in ("acquire", "complete")
+    if operation in trouble.operations
 ]

@@ -19,12 +19,19 @@ STOP_TIMEOUT = 20.0  # seconds
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., ExternalWorkerClient]]:
+def transport() -> str:
+    """What carries requests. Modules whose tests are for both have a fixture of their own in its place."""
+    return "requests"
+
+
+@pytest.fixture
+def connect(transport: str) -> Iterator[Callable[..., ExternalWorkerClient]]:
     """Make clients of an engine: `connect(engine, worker_id=…)`. Their connections are closed after the test."""
     clients: list[ExternalWorkerClient] = []
 
     def make(engine: RealEngine, **options: Any) -> ExternalWorkerClient:
         options.setdefault("auth", HTTPBasicAuth(engine.username, engine.password))
+        options.setdefault("transport", transport)
         clients.append(ExternalWorkerClient(engine.url, **options))
         return clients[-1]
 

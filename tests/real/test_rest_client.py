@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     Models = Callable[[str], Model]
 
 
+@pytest.fixture(params=["requests", "fast"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What carries requests."""
+    return str(request.param)
+
+
 @pytest.fixture
 def rest(connect: Callable[..., ExternalWorkerClient], real_engine: RealEngine) -> FlowableExternalWorkerRestClient:
     """A REST client of the shared engine."""

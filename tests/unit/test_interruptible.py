@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import requests
@@ -172,9 +173,10 @@ def test_errors_read_as_those_of_requests(server: Server, session: requests.Sess
     assert str(ours.value).partition("object at")[0].split("(Caused")[0] == str(theirs.value).split("(Caused")[0]
 
 
-def test_a_rest_client_interrupts_its_requests(server: Server) -> None:
+@pytest.mark.parametrize("transport", ["requests", "fast"])
+def test_a_rest_client_interrupts_its_requests(server: Server, transport: Any) -> None:
     """What the end of a program does to an engine that does not answer."""
-    client = FlowableExternalWorkerRestClient(server.url, "w", timeout=DEADLINE)
+    client = FlowableExternalWorkerRestClient(server.url, "w", timeout=DEADLINE, transport=transport)
     raised: list[BaseException] = []
 
     def acquire() -> None:
