@@ -158,6 +158,51 @@ def test_topics_that_ask_together_find_out_one_by_one() -> None:
     assert made.take("idle", 7, 7, 0.0) == 3
 
 
+def test_who_holds_nothing_goes_before_who_lacks_some_of_its_share() -> None:
+    """A weight is no way to keep others out."""
+    made = budget(4, heavy=1000, one=1, two=1, three=1)
+    at_work(made, "one", 1)
+    at_work(made, "two", 1)
+    at_work(made, "heavy", 2)
+    assert made.take("heavy", 2, 2, 0.0) == made.take("three", 1, 1, 0.0) == 0
+    made.give_back("one", 1)
+    assert made.to_wake(0.0) == ["three"]
+
+
+def test_nobody_saves_up_turns_by_being_idle() -> None:
+    """Who begins to claim gets its part from now on, and not what it left to the others before."""
+    made = budget(1, busy=1, other=1)
+    at_work(made, "other", 1)
+    made.give_back("other", 1)
+    for _ in range(50):
+        at_work(made, "busy", 1)
+        made.give_back("busy", 1)
+    order: list[str] = []
+    at_work(made, "busy", 1)
+    for _ in range(10):
+        held = "busy" if made.topics["busy"].held else "other"
+        made.take("busy", 1, 1, 0.0)
+        made.take("other", 1, 1, 0.0)
+        made.give_back(held, 1)
+        [woken] = made.to_wake(0.0)
+        at_work(made, woken, 1)
+        order.append(woken)
+    assert order == ["other", "busy"] * 5
+
+
+def test_a_topic_that_had_work_and_has_none_asks_for_one_again() -> None:
+    """What was found before is no reason to keep more."""
+    made = budget(8, busy=1, other=1)
+    at_work(made, "other", 4)
+    made.give_back("other", 4)
+    assert made.take("other", 2, 2, 0.0) == 2
+    made.answered("other", 2, 0)
+    at_work(made, "busy", 8)
+    assert made.take("busy", 4, 4, 0.0) == 0
+    made.give_back("busy", 6)
+    assert made.take("other", 4, 4, 0.0) == 1
+
+
 @pytest.mark.parametrize("total", [1, 2])
 def test_with_fewer_places_than_topics_they_take_turns_by_weight(total: int) -> None:
     """Each gets its part of the ends, and nobody waits for ever."""

@@ -436,8 +436,12 @@ def test_a_job_that_comes_again_while_it_runs_takes_no_second_place(place: Place
 def test_a_job_that_cannot_be_read_gives_its_place_back(place: Place) -> None:
     """Once it has been reported; the jobs that came with it keep theirs."""
     spoilt: list[str] = []
+    held: list[int] = []
+    budgets: list[SharedBudget] = []
 
     def spoil(response: Any, **_: object) -> None:
+        if response.url.endswith("/fail"):
+            held.append(budgets[0].held)
         jobs: list[dict[str, Any]] = json.loads(response.content) if response.url.endswith("/acquire/jobs") else []
         if len(jobs) > 1 and not spoilt:
             spoilt.append(jobs[0]["id"])
@@ -452,28 +456,35 @@ def test_a_job_that_cannot_be_read_gives_its_place_back(place: Place) -> None:
 
     worker = Worker(total_concurrency=4)
     handlers = Handlers(worker, "function")
-    handlers.add("t", concurrency=4)
-    place.start(number=3)
+    handlers.add("t", concurrency=4, poll=0.05)
     with (
         ExternalWorkerClient(adapter.url, customize_session=customize) as client,
         at_work(worker, client) as running,
     ):
+        budgets.append(shared(running))
+        place.start(number=3)
         until(lambda: handlers.running["t"] == 2 and shared(running).held == 2)
         [failed] = place.settled()
-        assert [failed.job_id] == spoilt
+        assert ([failed.job_id], held) == (spoilt, [3])
         handlers.end("t", 2)
         until(lambda: shared(running).held == 0)
 
 
 def test_jobs_of_other_tenants_give_their_places_back(place: Place) -> None:
-    """When they have been given back themselves."""
+    """When they have been given back themselves, and not before."""
     worker = Worker(total_concurrency=2, tenants=["ours"])
-    worker.job("t", concurrency=5)(targets.double)
-    place.start(number=5, tenant_id="theirs", x=1)
-    ours = place.start(number=3, tenant_id="ours", x=1)
+    worker.job("t", concurrency=5, poll=0.05)(targets.double)
+    held: list[int] = []
+    budgets: list[SharedBudget] = []
     with at_work(worker, place.client) as running:
-        place.ended(ours)
+        budgets.append(shared(running))
+        stop = place.engine.on_event(lambda event: held.append(budgets[0].held) if event.kind == "failed" else None)
+        place.start(number=5, tenant_id="theirs", x=1)
+        place.ended(place.start(number=3, tenant_id="ours", x=1))
         until(lambda: shared(running).held == 0)
+        stop()
+    assert len(held) == 5
+    assert min(held) > 0
 
 
 def test_jobs_that_are_not_started_give_their_places_back_at_a_stop(place: Place) -> None:
