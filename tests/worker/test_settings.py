@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import pickle
+import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,7 @@ def test_a_missing_address_is_an_error(clean_environment: Callable[..., None], h
         pytest.param({"URL": "http://ada:s3cret@localhost/x?y"}, "FLOWABLE_URL", id="an address with a query"),
         pytest.param({"WORKER_ID": "w" * 256}, "FLOWABLE_WORKER_ID", id="a long name"),
         pytest.param({"ENGINE": "latest"}, "FLOWABLE_ENGINE", id="no release"),
+        pytest.param({"TRANSPORT": "Fast"}, "FLOWABLE_TRANSPORT", id="no transport"),
     ],
 )
 def test_what_is_wrong_is_said_by_the_name_of_the_variable(
@@ -98,6 +101,50 @@ def test_what_is_wrong_is_said_by_the_name_of_the_variable(
     assert (str(copied), copied.variable) == (str(refused.value), variable)
     chain = [refused.value, refused.value.__cause__]
     assert "s3cret" not in "".join(map(repr, chain)) + str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "fast"),
+        ({"TRANSPORT": ""}, "fast"),
+        ({"TRANSPORT": "fast"}, "fast"),
+        ({"TRANSPORT": "requests"}, "requests"),
+        ({"USERNAME": "ada", "PASSWORD": "s3cret"}, "fast"),
+        ({"TOKEN": "s3cret"}, "fast"),
+        ({"TOKEN_FILE": "s3cret"}, "fast"),
+    ],
+    ids=str,
+)
+def test_a_worker_takes_the_fast_transport_if_it_is_there_and_not_told_otherwise(
+    clean_environment: Callable[..., None], variables: dict[str, str], expected: str
+) -> None:
+    """All credentials that the environment can give are headers."""
+    clean_environment(URL=URL, **variables)
+    with client_from_environment() as client:
+        assert client._restClient.transport == expected
+
+
+def test_the_log_says_why_a_worker_stays_with_requests(
+    clean_environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nothing breaks without the extra, unless somebody insists."""
+    clean_environment(URL=URL)
+    caplog.set_level(logging.INFO)
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("flowable.external_worker_client.rest.choice.version", missing)
+    with client_from_environment() as client:
+        assert client._restClient.transport == "requests"
+    assert "Requests to the engine use the requests transport: pyreqwest is not installed" in caplog.messages
+    monkeypatch.delitem(sys.modules, "flowable.external_worker_client.rest.pyreqwest_transport", raising=False)
+    monkeypatch.setitem(sys.modules, "pyreqwest.client", None)
+    clean_environment(URL=URL, TRANSPORT="fast")
+    with pytest.raises(SettingsError, match=r"^FLOWABLE_TRANSPORT is 'fast', but .* pip install ") as refused:
+        client_from_environment()
+    assert refused.value.variable == "FLOWABLE_TRANSPORT"
 
 
 def test_an_address_without_a_scheme_is_refused_in_one_sentence(clean_environment: Callable[..., None]) -> None:
