@@ -63,6 +63,9 @@ def clients(session_changes: list[str]) -> None:
     # A lambda that returns something is fine: what it returns does not matter.
     ExternalWorkerClient(customize_session=lambda session: session_changes.append(str(session.proxies)))
     ExternalWorkerClient(timeout=10)
+    ExternalWorkerClient(transport="fast")
+    ExternalWorkerClient(transport="requests")
+    ExternalWorkerClient(transport=None)
     ExternalWorkerClient(timeout=(2.5, 60))
     ExternalWorkerClient(journal="worker.db", retry=RetryPolicy(attempts=5))
     ExternalWorkerClient(journal=Path("worker.db"), retry=None)

@@ -34,6 +34,7 @@ def clients() -> None:
     FlowableExternalWorkerRestClient("http://localhost")  # error: call-arg
     ExternalWorkerClient(journal=True)  # error: arg-type
     ExternalWorkerClient(retry=3)  # error: arg-type
+    ExternalWorkerClient(transport="quick")  # error: arg-type
 
 
 def ends(client: ExternalWorkerClient) -> None:

@@ -48,7 +48,7 @@ PAGE = 100
 Timeout = float | tuple[float, float]
 
 TransportName = Literal["requests", "fast"]
-"""What carries requests: the requests library, or pyreqwest, which costs a tenth of the time."""
+"""What carries requests: the requests library, or pyreqwest, which does most of it beside Python's lock."""
 
 
 class FlowableExternalWorkerRestClient:
