@@ -117,7 +117,8 @@ class ExternalWorkerSubscription:
         For a program that knows that there is work, because it started a process instance itself, say. From any thread,
         and as often as wanted: one question at a time is on the wire. Nothing happens while all handlers are busy,
         while a limit (`rate_limit`, `circuit_breaker`) allows no job, or once it is told to stop; after questions that
-        failed, the next one comes a second after the last at the earliest.
+        failed, the next one comes a second after the last at the earliest, and not before the time that the server has
+        asked for.
         """
         if self._consumer is not None:
             self._consumer.wake()
@@ -259,14 +260,17 @@ class ExternalWorkerClient:
             number_of_retries: How often the *engine* tries again at once when other workers are faster, at least 1.
                 Nothing to do with the retries of a job.
             scope_type: `"bpmn"` for jobs of processes, `"cmmn"` for jobs of cases. `None`: both.
-            wait_period_seconds: Longest pause between two questions while there is no work. It grows from a quarter
-                of a second up to this. 0 asks without pause, and is meant for tests.
+            wait_period_seconds: Longest pause between two questions while there is no work. The pauses grow from a
+                quarter of a second up to this; chance shortens them by up to a half, and the longest by up to a fifth.
+                Within a second of work, and after a job of this client was settled, it is asked sooner
+                (docs/polling.md). 0 asks without pause, and is meant for tests.
             number_of_tasks: How many jobs one acquire asks for; free handlers can make it more. Their locks all begin
                 at that moment, and those that wait until too little of it is left are given back. Batches become
                 smaller while exclusive jobs of one process instance block each other in the engine.
             concurrency: How many handlers run at once, each on a thread of its own, which are made now. An acquire asks
-                for as many jobs as there are free threads, 20 at most. 1: one after the other, always on the same
-                thread, as things like SQLite connections and browsers need it.
+                for as many jobs as there are free threads, 20 at most; and for more, ahead, where handlers are quick,
+                as long as these will start within a quarter of their lock. 1: one after the other, always on the same
+                thread, as things like SQLite connections and browsers need it; nothing is asked for ahead.
             retry: What to do about a handler that raises. `None`: as the client says.
 
         Returns:
