@@ -246,9 +246,9 @@ class JobRunner:
         came = self._clock.now()
         if alone:
             self._say_suspicious(held)
-        if not self._records.go_in(alone=alone, unless=self._stop.is_set):
-            raise NotStartedError(_STOPPING)
-        try:
+        with self._records.run(alone=alone, unless=self._stop.is_set) as passed:
+            if not passed:
+                raise NotStartedError(_STOPPING)
             self._still_enough(held, came)
             began = self._begun(held)
             try:
@@ -256,8 +256,6 @@ class JobRunner:
             finally:
                 held.ran = self._clock.now() - began
                 held.happened(Event.ENDED)
-        finally:
-            self._records.go_out(alone=alone)
 
     def _say_suspicious(self, held: HeldJob) -> None:
         self._say(

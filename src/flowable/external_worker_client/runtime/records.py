@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from flowable.external_worker_client.rest.carrier import Settling
 from flowable.external_worker_client.rest.operations import OPERATIONS, Effect, Operation
@@ -24,6 +24,9 @@ _OPERATIONS = {operation.name: operation for operation in OPERATIONS}
 
 #: How long an outcome is kept whose lock was lost: the job may come again after any outage.
 _KEPT_FOR_A_REDELIVERY = 14 * 86_400.0  # seconds
+
+#: Without a journal nobody waits for anybody: one for all, because every job passes here.
+_BESIDE_ALL = nullcontext(enter_result=True)
 
 #: Outcomes that are remembered without a journal.
 _MOST_REMEMBERED = 1000
@@ -68,19 +71,18 @@ class Records:
     def explained(self, held: HeldJob) -> None:
         """A handler is still running, and the process ends in an orderly way."""
 
-    @contextmanager
-    def run(self, *, alone: bool, unless: Callable[[], bool]) -> Generator[bool]:
-        """Run a handler beside others, or alone in this process.
+    def run(self, *, alone: bool, unless: Callable[[], bool]) -> AbstractContextManager[bool]:
+        """Run a handler beside others, or alone in this process, for the time of a block.
 
         Args:
             alone: Which of the two.
             unless: When it says yes, waiting for that ends. It is asked anew at each `wake`.
 
-        Yields:
-            Whether the handler may run. `False`: `unless` said yes first.
+        Returns:
+            What gives the block whether the handler may run. `False`: `unless` said yes first.
         """
         del alone, unless
-        yield True
+        return _BESIDE_ALL
 
     def somebody_is_to_be_alone(self) -> bool:
         """Say whether a handler runs alone in this process, or waits for that."""
@@ -168,11 +170,9 @@ class JournalRecords(Records):
         """See `Records.explained`."""
         self._journal.explained(held.key)
 
-    @contextmanager
-    def run(self, *, alone: bool, unless: Callable[[], bool]) -> Generator[bool]:
+    def run(self, *, alone: bool, unless: Callable[[], bool]) -> AbstractContextManager[bool]:
         """See `Records.run`."""
-        with self._journal.alone(unless) if alone else self._journal.beside(unless) as passed:
-            yield passed
+        return self._journal.alone(unless) if alone else self._journal.beside(unless)
 
     def somebody_is_to_be_alone(self) -> bool:
         """See `Records.somebody_is_to_be_alone`."""
