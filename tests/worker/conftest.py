@@ -88,6 +88,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Take the settings of the library out of the environment; return what puts some in."""
     for name in (
         *("URL", "USERNAME", "PASSWORD", "TOKEN", "TOKEN_FILE", "WORKER_ID", "ENGINE", "JOURNAL", "TRANSPORT"),
+        "REQUESTS_AT_ONCE",
         *(
             f"WORKER_{option}"
             for option in ("LOCK", "CONCURRENCY", "NUMBER_OF_TASKS", "POLL", "TIMEOUT", "TOTAL_CONCURRENCY")

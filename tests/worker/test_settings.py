@@ -34,11 +34,18 @@ def header(of: TokenFile) -> str:
 def test_all_settings(clean_environment: Callable[..., None], tmp_path: Path) -> None:
     """Each has one name."""
     clean_environment(
-        URL=URL, USERNAME="ada", PASSWORD="s3cret", WORKER_ID="me", ENGINE="7.2", JOURNAL=str(tmp_path / "worker.db")
+        URL=URL,
+        USERNAME="ada",
+        PASSWORD="s3cret",
+        WORKER_ID="me",
+        ENGINE="7.2",
+        JOURNAL=str(tmp_path / "worker.db"),
+        REQUESTS_AT_ONCE="7",
     )
     with client_from_environment() as client:
         assert client._restClient.flowable_host.startswith(URL)
         assert client.worker_id == "me"
+        assert client._restClient.requests_at_once == 7
         assert client._restClient.request_session.auth == HTTPBasicAuth("ada", "s3cret")
         assert (tmp_path / "worker.db").exists()
         assert "s3cret" not in repr(client) + repr(vars(client))
@@ -86,6 +93,9 @@ def test_a_missing_address_is_an_error(clean_environment: Callable[..., None], h
         pytest.param({"URL": "http://ada:s3cret@localhost/x?y"}, "FLOWABLE_URL", id="an address with a query"),
         pytest.param({"WORKER_ID": "w" * 256}, "FLOWABLE_WORKER_ID", id="a long name"),
         pytest.param({"ENGINE": "latest"}, "FLOWABLE_ENGINE", id="no release"),
+        pytest.param({"REQUESTS_AT_ONCE": "many"}, "FLOWABLE_REQUESTS_AT_ONCE", id="no number"),
+        pytest.param({"REQUESTS_AT_ONCE": "0"}, "FLOWABLE_REQUESTS_AT_ONCE", id="no request"),
+        pytest.param({"REQUESTS_AT_ONCE": "999999"}, "FLOWABLE_REQUESTS_AT_ONCE", id="too many requests"),
         pytest.param({"TRANSPORT": "Fast"}, "FLOWABLE_TRANSPORT", id="no transport"),
     ],
 )

@@ -58,7 +58,7 @@ class LimitedTransport:
         inner: The other transport.
         at_once: Most requests under way at a time. `None`: found by itself, from 4 on and up to 32.
         clock: Returns seconds.
-        patience: Seconds without an answer after which one more request is let through.
+        patience: Seconds without an answer after which one more request is let through. `None`: `PATIENCE`.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class LimitedTransport:
         at_once: int | None = None,
         *,
         clock: Callable[[], float] = time.perf_counter,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> None:
         self._inner = inner
         self._at_once = at_once
         self._clock = clock
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
         self.reset()
         _transports.add(self)
 
