@@ -108,8 +108,13 @@ class SharedLookout:
         with self._lock:
             self._members.append(member)
 
+    def leave(self, member: Member) -> None:
+        """A subscription has ended."""
+        with self._lock:
+            self._members = [other for other in self._members if other is not member]
+
     def found(self) -> None:
-        """One of the subscriptions has got jobs."""
+        """A subscription that had no work for long has got jobs."""
         with self._lock:
             self._lookout.found()
 

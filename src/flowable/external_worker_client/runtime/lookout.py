@@ -83,7 +83,7 @@ class Lookout:
         self._one_by_one_until = now + self._pause * min(2.0 ** (self._in_vain - 1), _MOST_PAUSES)
 
     def found(self) -> None:
-        """One of the topics has got jobs: the looks were of use."""
+        """A topic that had no work for long has got jobs: the looks were of use."""
         self._in_vain = 0
 
     def failed(self, now: float) -> None:

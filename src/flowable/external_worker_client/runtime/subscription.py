@@ -148,6 +148,7 @@ class Consumer:
         self._records = records
         self._company = company
         self._lookout = options.lookout
+        self._idle_question = False
         self._places = options.places
         self._keeper = keeper
         self._courier = courier
@@ -209,6 +210,8 @@ class Consumer:
         self._keeper.detach(self)
         self._courier.detach(self)
         self._company.leave(self._number)
+        if self._lookout is not None:
+            self._lookout.leave(self)
         self.ended = True
 
     def _next(self, thread: int) -> Step:
@@ -275,6 +278,8 @@ class Consumer:
 
     def _acquire(self, step: Acquire) -> None:
         count = step.count
+        # One acquire at a time: it is about this one until that is answered.
+        self._idle_question = step.idle
         if step.extra and self._acquiring.under_way() > 1:
             with self._guard:
                 self._agenda.look_later(self._clock.now())
@@ -407,7 +412,8 @@ class Consumer:
         """Tell the other subscriptions what an acquire has brought."""
         if answer.jobs:
             self._company.found(self._number)
-            if self._lookout is not None:
+            # That a busy topic has found some tells nothing of looks at idle ones.
+            if self._idle_question and self._lookout is not None:
                 self._lookout.found()
 
     def _not_used(self, jobs: int) -> None:
