@@ -246,7 +246,7 @@ def test_credentials_that_do_more_than_to_set_headers_are_refused_when_they_do(a
         made = _transport(server.port, lambda session: setattr(session, "auth", auth))
         for _ in range(2):
             with pytest.raises(
-                InvalidArgumentError, match=f'which {auth.__name__} is not, or transport="req'
+                InvalidArgumentError, match=f'which {auth.__name__} is not, for transport="fast"; transport="req'
             ) as caught:
                 made.send(POST)
             assert caught.value.parameter == "auth"

@@ -28,7 +28,7 @@ from flowable.external_worker_client.rest.interruptible import InterruptibleAdap
 _utils: Any = requests.utils
 
 #: Ends every refusal.
-WAY_OUT = 'or transport="requests", which can do everything that requests can'
+WAY_OUT = 'for transport="fast"; transport="requests" takes everything that requests can do'
 
 #: What a class derived from `requests.Session`, or somebody's assignment, may not have replaced: it would be left out.
 _METHODS = (
