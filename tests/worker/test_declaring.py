@@ -164,6 +164,18 @@ def test_a_time_out_as_long_as_the_lock_is_accepted(clean_environment: Callable[
     assert plan.timeout == 60.0
 
 
+@pytest.mark.parametrize(("poll", "seconds"), [("5", 5.0), ("0.5", 0.5), ("5s", 5.0), ("PT5S", 5.0), ("1m", 60.0)])
+def test_a_number_in_the_environment_is_one_of_seconds(
+    clean_environment: Callable[..., None], poll: str, seconds: float
+) -> None:
+    """As it is in a program; the other forms of durations are accepted, too."""
+    clean_environment(WORKER_POLL=poll)
+    worker = Worker()
+    worker.job("t")(targets.double)
+    [plan] = Running(worker._entries(), None, None)._plans()
+    assert plan.options.wait == seconds
+
+
 @pytest.mark.parametrize("variable", ["LOCK", "POLL", "TIMEOUT", "CONCURRENCY", "NUMBER_OF_TASKS"])
 def test_an_option_of_the_environment_is_refused_by_its_name(
     place: Place, clean_environment: Callable[..., None], variable: str

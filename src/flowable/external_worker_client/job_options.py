@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypedDict, cast
@@ -32,6 +33,8 @@ _ENGINE_TRIES = 5
 #: Longest pause between two questions while there is no work.
 _POLL = 0.75  # seconds
 
+
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 #: What is accepted of options that are one value, which is never `None` unless that means something.
 _CHECKS: Mapping[str, Callable[[object, str], object]] = {
@@ -193,8 +196,10 @@ def _duration(options: JobOptions, name: str, read: Callable[[object, str], Dura
     text = settings.option(os.environ, name.upper())
     if text is None:
         return None
+    # A number stands for seconds, as it does in a program.
+    seconds = float(text) if _SECONDS.fullmatch(text) else text
     try:
-        return read(text, name)
+        return read(seconds, name)
     except InvalidArgumentError as error:
         raise settings.SettingsError(
             f"FLOWABLE_WORKER_{name.upper()}", f"is {text!r}: it must be {error.accepted}"
