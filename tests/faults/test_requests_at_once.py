@@ -168,7 +168,7 @@ def test_what_is_no_number_of_requests_is_refused(number: Any) -> None:
         ExternalWorkerClient("http://127.0.0.1:9", requests_at_once=number)
 
 
-def test_unless_given_it_begins_with_four(world: World) -> None:
+def test_unless_given_it_begins_with_eight(world: World) -> None:
     """And is there to be looked at."""
     sender = rest(world.client())
-    assert (sender.requests_at_once, sender.requests_under_way, sender.requests_waiting) == (4, 0, 0)
+    assert (sender.requests_at_once, sender.requests_under_way, sender.requests_waiting) == (8, 0, 0)

@@ -18,6 +18,7 @@ from flowable.external_worker_client.rest import operations
 from flowable.external_worker_client.rest.limited import ACQUIRES_EVERY, LimitedTransport
 from flowable.external_worker_client.rest.operations import ACQUIRE, COMPLETE, FAIL, GET, Operation
 from flowable.external_worker_client.rest.requests_transport import failure_kind
+from flowable.external_worker_client.rest.traffic import START
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
 
 LONG = 60.0  # seconds that no test lasts
@@ -242,7 +243,7 @@ def test_a_place_comes_back_whatever_the_answer(status: int | None) -> None:
         except TransportFailure:
             assert status is None
         assert limited.under_way == 0
-        assert 1 <= limited.at_once <= 4
+        assert 1 <= limited.at_once <= START
 
     def odd() -> None:
         raise KeyboardInterrupt
@@ -278,17 +279,17 @@ def test_an_interrupted_wait_leaves_nothing_behind(wire: Wire) -> None:
 
 
 def test_many_acquires_are_no_more_than_one_answer_to_429(wire: Wire) -> None:
-    """Four at a time are refused together: half of the places are left, not none."""
+    """Those under way at a time are refused together: half of the places are left, not none."""
     wire.answer = Response(429, {}, b"")
     limited = LimitedTransport(wire, patience=LONG)
     crowd = Crowd(limited)
-    for number in range(4):
+    for number in range(START):
         crowd.send(str(number), ACQUIRE)
-    assert limited.under_way == 4
+    assert limited.under_way == START
     assert wire.held is not None
-    wire.held.release(4)
+    wire.held.release(START)
     crowd.join()
-    assert limited.at_once == 2
+    assert limited.at_once == START // 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")

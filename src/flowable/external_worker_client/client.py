@@ -161,7 +161,7 @@ class ExternalWorkerClient:
             session says about certificates, proxies, headers and credentials that only set headers
             (docs/transports.md). `"requests"` or `None`: the session itself, which can do everything.
         requests_at_once: Most requests under way at a time, whatever the concurrency; what settles jobs goes before
-            acquires. `None`: found out by itself, from 4 on and up to 32, from how many answers a second the engine
+            acquires. `None`: found out by itself, from 8 on and up to 32, from how many answers a second the engine
             gives (docs/worker.md, Requests at once).
 
     Raises:

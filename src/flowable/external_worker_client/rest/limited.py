@@ -56,7 +56,7 @@ class LimitedTransport:
 
     Args:
         inner: The other transport.
-        at_once: Most requests under way at a time. `None`: found by itself, from 4 on and up to 32.
+        at_once: Most requests under way at a time. `None`: found by itself, from 8 on and up to 32.
         clock: Returns seconds.
         patience: Seconds without an answer after which one more request is let through. `None`: `PATIENCE`.
     """

@@ -30,8 +30,8 @@ from typing import Protocol
 
 from flowable.external_worker_client.rest.meter import SHORTEST, Measured, Meter
 
-#: Places at the start: about right for an engine nearby, and enough to find out about one that is not.
-START = 4
+#: Places at the start: enough that a few handlers are never held up, and not so many that they crowd an engine nearby.
+START = 8
 
 #: Most places that are found by themselves.
 MOST = 32
