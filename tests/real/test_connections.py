@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.threads import in_threads
 
 from flowable.external_worker_client import FlowableExternalWorkerRestClient, FlowableRestException
 from flowable.external_worker_client.rest import pools
@@ -61,20 +61,11 @@ def test_no_request_fails_when_the_engine_closes_connections(
 
 def test_no_more_connections_than_requests_at_a_time(rest: FlowableExternalWorkerRestClient) -> None:
     """Also with many requests of several threads, which the engine closes one after the other."""
-    failed: list[BaseException] = []
 
     def work() -> None:
-        try:
-            for _ in range(150):
-                rest.list_jobs(size=0)
-        except BaseException as error:  # noqa: BLE001 - looked at below
-            failed.append(error)
+        for _ in range(150):
+            rest.list_jobs(size=0)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failed == []
+    assert in_threads(work, 3, 120) == []
     # Each carries a hundred.
     assert made(rest) <= 3 + 450 // 100

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.threads import in_threads
 
 from flowable.external_worker_client import FlowableRestException
 
@@ -34,25 +34,16 @@ def test_no_request_fails_when_the_engine_closes_connections(
 ) -> None:
     """With the 100th request, and with every 400; on several threads."""
     rest = connect(real_engine)._restClient
-    failed: list[BaseException] = []
 
     def work() -> None:
-        try:
-            for number in range(220):
-                assert rest.list_jobs(size=0).total >= 0
-                if number % 20 == 0:
-                    with pytest.raises(FlowableRestException) as caught:
-                        rest.get_job("a/b")
-                    assert caught.value.status_code == 400
-        except BaseException as error:  # noqa: BLE001 - looked at below
-            failed.append(error)
+        for number in range(220):
+            assert rest.list_jobs(size=0).total >= 0
+            if number % 20 == 0:
+                with pytest.raises(FlowableRestException) as caught:
+                    rest.get_job("a/b")
+                assert caught.value.status_code == 400
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failed == []
+    assert in_threads(work, 3, 120) == []
 
 
 def test_jobs_are_worked_on(

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
+from tests.support.listening import accepted, end, hang_up
+
 #: Steps of a reply, beside bytes to send: close or reset the connection; leave the request without more.
 CLOSE, RESET, HANG = "close", "reset", "hang"
 
@@ -66,11 +68,7 @@ class Keeping:
         self.reply = lambda received: next(script, OK)
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
+        for connection in accepted(self._listener):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._threads.append(threading.Thread(target=self._serve, args=(connection, self.connections)))
             self.connections += 1
@@ -126,17 +124,8 @@ class Keeping:
 
     def hang_up(self) -> None:
         """Close the connections that are open, as an engine does when they were idle for long."""
-        for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        hang_up(self._open)
 
     def close(self) -> None:
         """End everything."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.hang_up()
-        for thread in self._threads:
-            thread.join(10)
-        for connection in self._open:
-            connection.close()
+        end(self._listener, self._open, self._threads)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
+from tests.support.listening import accepted, end
+
 Answer = bytes | Iterable[bytes] | None
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -103,11 +105,7 @@ class Serving:
         return [request for connection in self.accepted for request in connection]
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
+        for connection in accepted(self._listener):
             self.connections.append(connection)
             self.accepted.append([])
             self._threads.append(threading.Thread(target=self._serve, args=(connection, self.accepted[-1])))
@@ -134,16 +132,7 @@ class Serving:
 
     def close(self) -> None:
         """End everything."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self.connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-        for connection in self.connections:
-            connection.close()
+        end(self._listener, self.connections, self._threads)
 
 
 def _read_request(connection: socket.socket) -> bytes:

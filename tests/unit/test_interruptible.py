@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from tests.support.listening import accepted, end
 
 from flowable.external_worker_client import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
@@ -37,11 +38,7 @@ class Server:
         self._threads[0].start()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
+        for connection in accepted(self._listener):
             self.accepted += 1
             self._connections.append(connection)
             self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
@@ -57,16 +54,7 @@ class Server:
 
     def close(self) -> None:
         """End everything."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(DEADLINE)
-        for connection in self._connections:
-            connection.close()
+        end(self._listener, self._connections, self._threads)
 
 
 @pytest.fixture

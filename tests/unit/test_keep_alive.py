@@ -13,6 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.keeping import CLOSE, OK, Keeping, Received, Reply
+from tests.support.threads import in_threads
 
 from flowable.external_worker_client.rest.idle import LONGEST_IDLE, IdleConnections, longest_idle
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
@@ -148,11 +149,7 @@ def test_there_are_as_many_connections_as_requests_at_a_time(server: Keeping, tr
             together.wait(10)
             transport.send(POST)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    assert in_threads(work, 4, 10) == []
     assert server.connections <= 4
     number = server.connections
     used = {received.connection for received in server.received}

@@ -20,6 +20,7 @@ Times are in seconds on the caller's clock. The machine changes in place: whoeve
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ class Agenda:
         self._worked_at = -math.inf
         self._again = False
         self._extra = False
-        # Moments, and when they are too old.
+        # Moments, and when they are too old; in order.
         self._looks: list[tuple[float, float]] = []
         self._look: tuple[float, float] | None = None
         self._elsewhere = threads is not None
@@ -400,14 +401,14 @@ class Agenda:
         if self.polling.errors:
             return None
         before = self._due()
-        self._looks = sorted([*self._looks, (moment, moment + LOOKS_EXPIRE)])
+        insort(self._looks, (moment, moment + LOOKS_EXPIRE))
         return self._asker if moment < before else None
 
     def look_later(self, now: float) -> None:
         """A look is not made now, because others ask: a little later, unless it has become too old."""
         self.acquiring = False
         if self._look is not None and now + LOOK_AGAIN < self._look[1]:
-            self._looks = sorted([*self._looks, (now + LOOK_AGAIN, self._look[1])])
+            insort(self._looks, (now + LOOK_AGAIN, self._look[1]))
 
     def nothing_there(self, next_question: float) -> None:
         """The question was not sent: there is no work in the engine at all. Ask at this moment."""

@@ -75,9 +75,7 @@ class Looks:
     def worth_it(self, topic: int, now: float) -> bool:
         """Say whether looks may be planned after a job of a topic; quick."""
         self._refill(now)
-        if self._left < 1.0 and self._all_put_off(now):
-            return False
-        if now - self._occasions.get(topic, -math.inf) < SHORTEST_PAUSE:
+        if not self.is_occasion(topic, now) or (self._left < 1.0 and self._all_put_off(now)):
             return False
         self._occasions[topic] = now
         return True
