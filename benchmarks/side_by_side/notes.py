@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from side_by_side.places import BenchmarkError
+from side_by_side.places import BenchmarkError, end
 
 READY = 60.0  # seconds, for a program to be at work
 ENDS = 15.0  # seconds, for it to end
@@ -57,14 +57,9 @@ class Noting:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._process is None or self._reader is None or self._process.stdin is None:
+        if self._process is None or self._reader is None:
             return
-        self._process.stdin.close()
-        try:
-            self._process.wait(ENDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, ENDS)
         self._reader.join(ENDS)
 
     def _read(self, process: subprocess.Popen[str]) -> None:

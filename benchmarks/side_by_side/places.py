@@ -43,3 +43,14 @@ def run(command: Sequence[str], *, folder: Path = ROOT, environment: Mapping[str
     if done.returncode:
         end = "\n".join(done.stdout.strip().splitlines()[-15:])
         raise BenchmarkError(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{end}")
+
+
+def end(process: subprocess.Popen[str], seconds: float) -> None:
+    """End a program that works until its standard input does; kill it when it has not ended after so many seconds."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

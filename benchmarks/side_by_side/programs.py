@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from side_by_side.places import BenchmarkError
+from side_by_side.places import BenchmarkError, end
 
 ENDS = 20.0  # seconds, for a program that was told to stop
 BEGINS = 60.0  # seconds
@@ -84,14 +84,7 @@ class Program:
     def __exit__(self, *exception: object) -> None:
         if self._process is None:
             return
-        if self._process.poll() is None:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
-            try:
-                self._process.wait(ENDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end(self._process, ENDS)
         self._errors.close()
 
     @property
@@ -133,8 +126,8 @@ class Program:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.write("stop\n")
             self._process.stdin.flush()
-        end = self._wait_for("end", ENDS)
-        return Spent(end["jobs"], end["cpu_seconds"], self._said["begin"]["rss_mb"], end["rss_mb"], end["peak_mb"])
+        told = self._wait_for("end", ENDS)
+        return Spent(told["jobs"], told["cpu_seconds"], self._said["begin"]["rss_mb"], told["rss_mb"], told["peak_mb"])
 
     def _wait_for(self, event: str, deadline: float) -> dict[str, Any]:
         with self._changed:
