@@ -145,8 +145,11 @@ def test_a_result_survives_what_goes_by(world: World, operation: str, fault: Fau
 
 
 @EACH_OUTCOME
-def test_a_result_survives_an_engine_that_is_away(world: World, operation: str) -> None:
+def test_a_result_survives_an_engine_that_is_away(
+    world: World, operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Connections are refused until the engine is back; then the result is delivered once."""
+    caplog.set_level(logging.INFO)
     ups: list[float] = []
 
     def at_wait(seconds: float) -> None:
@@ -168,9 +171,37 @@ def test_a_result_survives_an_engine_that_is_away(world: World, operation: str) 
     assert world.stub.settled == {"1": [operation], "2": [operation]}
     assert ups[:4] == [pytest.approx(pause, rel=0.2) for pause in (0.25, 0.5, 1, 2)]
     opening = f"Topic 't': {operation} of job 1 was not delivered, "
-    lines = [line for line in world.logged() if line.startswith(opening)]
+    lines = [line for line in world.logged(logging.INFO) if line.startswith(opening)]
     assert len(lines) == 4
     assert all("no connection to the engine" in line for line in lines)
+    assert [line for line in world.logged() if line.startswith(opening)] == lines[:1]
+
+
+def test_an_outage_is_a_warning_for_each_result_at_first_and_once_a_minute(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log of a worker with many handlers is to be read while it lasts."""
+    caplog.set_level(logging.INFO)
+    downs: list[float] = []
+
+    def at_wait(_: float) -> None:
+        downs.append(world.clock.now())
+        if downs[-1] > downs[0] + 200:
+            world.stub.up()
+
+    def handler(*_: object) -> None:
+        world.stub.down()
+        world.clock.at_wait = at_wait
+
+    world.stub.add("1")
+    world.subscribe(handler, lock_duration="PT1H")
+    world.served("1")
+    world.stop()
+    opening = "Topic 't': complete of job 1 was not delivered, "
+    warnings = [line for line in world.logged() if line.startswith(opening)]
+    assert len([line for line in world.logged(logging.INFO) if line.startswith(opening)]) > 10
+    # The pauses between two sends are some 30 seconds by then.
+    assert 3 <= len(warnings) <= 4
 
 
 @EACH_OUTCOME
@@ -328,9 +359,16 @@ def test_a_failure_that_cannot_be_stored_is_logged(world: World, faults: list[Fa
 )
 @pytest.mark.parametrize("fault", [page(503), Fault(status=401)], ids=["503", "401"])
 def test_a_result_is_given_up_only_long_after_its_lock(
-    world: World, operation: str, lock: str, took: int, ends: int, fault: Fault
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    operation: str,
+    lock: str,
+    took: int,
+    ends: int,
+    fault: Fault,
 ) -> None:
     """The last send is five minutes past the lock's end, and at least ten after the first; nothing is failed."""
+    caplog.set_level(logging.INFO)
     began = world.clock.now()
 
     def handler(job: ExternalWorkerAcquireJobResponse, result: WorkerResultBuilder) -> object:
@@ -358,7 +396,13 @@ def test_a_result_is_given_up_only_long_after_its_lock(
     assert max(later - earlier for earlier, later in itertools.pairwise(sends)) <= 72.001
     assert len(sends) < 100
     assert {request.operation for request in world.stub.received} == {"acquire", operation}
-    assert len(troubles(world, operation)) == len(sends)
+    again = [line for line in world.logged(logging.INFO) if "was not delivered, " in line]
+    # Each but the last, which is followed by the line that it is given up.
+    assert len(again) == len(sends) - 1
+    # What an engine that is restarted brings is a warning at first and once a minute; what lasts, an error each time.
+    most = len(sends) if fault.status == 401 else 3 + ends // 60
+    assert min(most, 2) <= len(troubles(world, operation)) <= most
+    assert len(world.logged(logging.ERROR)) == (len(sends) if fault.status == 401 else 1)
     check_endings(world, operation, "2")
 
 
@@ -480,8 +524,11 @@ FAULT = "the session, its auth or a hook of it raised"
 
 @pytest.mark.parametrize("error", AUTH_ERRORS.values(), ids=AUTH_ERRORS)
 @pytest.mark.parametrize("operation", ["/acquire/jobs", "/complete"])
-def test_an_auth_that_raises_loses_nothing(world: World, operation: str, error: BaseException) -> None:
+def test_an_auth_that_raises_loses_nothing(
+    world: World, caplog: pytest.LogCaptureFixture, operation: str, error: BaseException
+) -> None:
     """Nothing was sent: it is asked again later, and no job is failed for it; a program's mistake is an error."""
+    caplog.set_level(logging.INFO)
     world.stub.add("1", "2")
     world.subscribe(client=world.client(auth=Auth(error, operation)), number_of_tasks=2)
     world.served("1", "2")
@@ -495,7 +542,7 @@ def test_an_auth_that_raises_loses_nothing(world: World, operation: str, error: 
     assert world.clock.waits[:2] == [pytest.approx(pause, rel=0.2) for pause in (first, 2 * first)]
     what = "cannot acquire jobs, " if acquire else "complete of job 1 was not delivered, "
     what = f"Topic 't': {what}" + (f"{FAULT}: {type(error).__name__}" if mistake else "")
-    lines = [line for line in world.logged() if line.startswith(what)]
+    lines = [line for line in world.logged(logging.INFO) if line.startswith(what)]
     assert len(lines) == 2
     assert world.logged(logging.ERROR) == (lines if mistake else [])
     assert world.traced() == world.logged(logging.ERROR)

@@ -124,6 +124,19 @@ def test_the_fast_transport_is_chosen_when_nobody_could_notice(monkeypatch: pyte
             assert reason is None if expected is None else expected in str(reason)
 
 
+def test_whoever_insists_is_told_that_mocks_see_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nobody is while there are none."""
+    _transport(9).close()
+    assert caplog.messages == []
+    monkeypatch.setattr(HTTPAdapter, "send", lambda *_, **__: None)
+    _transport(9).close()
+    [said] = caplog.messages
+    assert "mocks" in said
+    assert 'transport="requests"' in said
+
+
 # ---------------------------------------------------------------- what it refuses
 
 

@@ -27,6 +27,7 @@ from pyreqwest.response import SyncResponse
 from requests import cookies
 from requests.structures import CaseInsensitiveDict
 
+from flowable.external_worker_client.rest.as_shipped import as_shipped
 from flowable.external_worker_client.rest.carried import Carried, ask, carry, seen
 from flowable.external_worker_client.rest.pyreqwest_client import Process, header_map, headers_of, make_client
 from flowable.external_worker_client.rest.pyreqwest_failures import failure
@@ -90,6 +91,11 @@ class PyreqwestTransport:
         # that is none is for the first request to say, as ever.
         with suppress(requests.RequestException):
             carry(session, host)
+        if not as_shipped():
+            _logger.warning(
+                "Something has put methods of its own in place of those of requests, as mocks and instrumentation do: "
+                'requests go past it with transport="fast"; transport="requests" goes through it'
+            )
 
     @property
     def host(self) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from flowable.external_worker_client.rest import failures
 from flowable.external_worker_client.rest.answers import DONE, Meaning, Reading
@@ -31,6 +31,10 @@ _EVENTS = {
     Verdict.ABANDONED: Event.GIVEN_UP,
     Verdict.UNSTORABLE: Event.REFUSED,
 }
+
+
+#: Every handler has a result to deliver when the engine goes away: each is a warning at first, and once a minute.
+_WARNED_AGAIN_AFTER = 60.0  # seconds
 
 
 class MovedOff(BaseException):
@@ -176,6 +180,7 @@ class Parcel:
         self._state = resend.Delivery(call.operation.effect, ends=self._ends(), deadline=lease.lock.deadline)
         self.step = Step(Verdict.AGAIN)
         self.error: BaseException | None = None
+        self._warned_at = -math.inf
 
     def age(self) -> float:
         """Return for how many seconds it has been on its way."""
@@ -219,7 +224,7 @@ class Parcel:
         lock = self._delivery.held.lease.lock
         if lock.job_id == self.call.job_id and lock.owner in (self.call.owner, None):
             return self.call
-        return replace(self.call, job_id=lock.job_id, owner=lock.owner or self.call.owner)
+        return self.call._replace(job_id=lock.job_id, owner=lock.owner or self.call.owner)
 
     def _decide(self, call: Settling, reading: Reading) -> Step:
         delivery = self._delivery
@@ -270,8 +275,13 @@ class Parcel:
         fault = reading.meaning is Meaning.FAULT
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = fault or reading.meaning is Meaning.NOT_THE_ENGINE
+        level, now = logging.ERROR if lasting else logging.WARNING, self._delivery.clock.now()
+        if not lasting and now < self._warned_at + _WARNED_AGAIN_AFTER:
+            level = logging.INFO
+        else:
+            self._warned_at = now
         self._say(
-            logging.ERROR if lasting else logging.WARNING,
+            level,
             "was not delivered, %s; sending again in %.1f s",
             call,
             explain(reading),
