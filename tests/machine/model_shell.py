@@ -775,7 +775,7 @@ def _idle(seat: Seat) -> bool:
     return isinstance(seat.doing, Waiting) and not seat.doing.nudged
 
 
-def _owners(held: HeldJob) -> frozenset[str | None]:
+def _owners(held: HeldJob) -> tuple[str | None, ...]:
     return held.lease._owners
 
 

@@ -153,6 +153,24 @@ def test_nothing_is_sent_as_null_except_inside_a_value() -> None:
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"variables": []},
+        {"variables": [], "errorCode": "E"},
+        {"variables": [], "errorCode": None},
+        {"variables": [{"name": "a", "type": "integer", "value": 1}]},
+        {"variables": None},
+        {"errorCode": []},
+    ],
+)
+def test_what_settles_a_job_is_written_like_everything_else(members: dict[str, Any]) -> None:
+    """Whoever settled before, and under which name."""
+    for owner in ("w", 'w "ä"', "w"):
+        assert codec.encode_settling(owner, members) == codec.encode({"workerId": owner, **members})
+
+
+@pytest.mark.parametrize(
     "value",
     [
         pytest.param(object(), id="object"),

@@ -48,7 +48,7 @@ def test_a_lease_knows_the_newest_lock_and_all_that_came_before() -> None:
     lease.renew(Lock("2", "w.2", 1110.0))
     lease.renew(Lock("2", "w.3", 1170.0))
     assert lease.lock == Lock("2", "w.3", 1170.0)
-    assert lease.ids == {"1", "2"}
+    assert lease.ids == ("1", "2")
     assert lease.renewals == 2
     assert [lease.held_by(owner) for owner in ("w.1", "w.2", "w.3", "w.4")] == [True, True, True, False]
     assert lease.time_left() == 120.0
@@ -196,6 +196,16 @@ def test_a_result_finds_the_newest_id_and_owner_by_any_id() -> None:
     assert owners.find("1") == Address("2", "w.3")
     assert owners.find("3") is None
     assert len(owners) == 1
+
+
+def test_the_jobs_of_one_acquire_are_remembered_together() -> None:
+    """Each for itself, up to the capacity; the oldest are not known any more."""
+    owners = Owners(capacity=3)
+    owners.remember("0", "w.0", "a")
+    owners.remember_all([("1", "a"), ("2", "b"), ("3", None), ("4", "d")], "w.1")
+    assert len(owners) == 3
+    assert (owners.find("0"), owners.find("1")) == (None, None)
+    assert [owners.find(job) for job in "234"] == [Address(job, "w.1") for job in "234"]
 
 
 def test_a_job_without_a_correlation_id_is_known_by_its_id() -> None:

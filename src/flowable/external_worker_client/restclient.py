@@ -306,8 +306,7 @@ class FlowableExternalWorkerRestClient:
             }
         )
         jobs = codec.decode_acquired(self._call(Request(operations.ACQUIRE, operations.ACQUIRE.path, body)))
-        for job in jobs:
-            self._owners.remember(job.id, owner, job.correlation_id)
+        self._owners.remember_all([(job.id, job.correlation_id) for job in jobs], owner)
         for unreadable in jobs.unreadable:
             if unreadable.id is not None:
                 self._owners.remember(unreadable.id, owner)
@@ -503,7 +502,7 @@ class FlowableExternalWorkerRestClient:
             FlowableRestException: As for `complete_job`.
             requests.RequestException: As for `complete_job`.
         """
-        body = codec.encode({"workerId": call.owner, **call.members})
+        body = codec.encode_settling(call.owner, call.members)
         self._call(Request(call.operation, call.operation.at(call.job_id), body), call.job_id)
 
     def _settle(self, operation: Operation, job_id: str, worker_id: str | None, **members: Any) -> None:  # noqa: ANN401

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from flowable.external_worker_client.external_worker_job_response import ExternalWorkerJobResponse
 from flowable.external_worker_client.rest.operations import Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(NamedTuple):
     """One call that settles a job, as data: it can be sent again, kept, and sent for the same job under another lock.
 
     Attributes:

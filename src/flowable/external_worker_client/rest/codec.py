@@ -6,6 +6,7 @@ except inside the value of a variable, where it belongs to the person.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -67,6 +68,19 @@ def encode(members: Mapping[str, Any]) -> bytes:
     """Return the JSON of a request; members that are `None` are left out."""
     present = {name: value for name, value in members.items() if value is not None}
     return _encoder.encode(present).encode()
+
+
+def encode_settling(owner: str, members: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a call that settles a job: the owner's name, and the other members as `encode` takes them."""
+    # Most jobs bring no variables, and twenty of them have one owner.
+    if len(members) == 1 and members.get("variables") == []:
+        return _encode_without_variables(owner)
+    return encode({"workerId": owner, **members})
+
+
+@functools.lru_cache(maxsize=256)
+def _encode_without_variables(owner: str) -> bytes:
+    return encode({"workerId": owner, "variables": []})
 
 
 def encode_variables(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a result has to go.
 
     Attributes:
@@ -24,8 +24,7 @@ class Address:
     owner: str
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(NamedTuple):
     newest: Address
     ids: tuple[str, ...]
 
@@ -51,15 +50,21 @@ class Owners:
             owner: The name that holds it.
             correlation_id: What stays the same when the id changes. `None`: the job is known by its id alone.
         """
-        key = correlation_id or job_id
+        self.remember_all([(job_id, correlation_id)], owner)
+
+    def remember_all(self, jobs: Iterable[tuple[str, str | None]], owner: str) -> None:
+        """Note who holds jobs from now on: ids and correlation ids, as for `remember`."""
         with self._lock:
-            known = self._known.get(key)
-            earlier = () if known is None else known.ids
-            ids = earlier if job_id in earlier else (*earlier, job_id)
-            self._known[key] = _Known(Address(job_id, owner), ids)
-            if known is not None:
-                self._known.move_to_end(key)
-            self._keys[job_id] = key
+            for job_id, correlation_id in jobs:
+                key = correlation_id or job_id
+                known = self._known.get(key)
+                if known is None:
+                    ids: tuple[str, ...] = (job_id,)
+                else:
+                    ids = known.ids if job_id in known.ids else (*known.ids, job_id)
+                    self._known.move_to_end(key)
+                self._known[key] = _Known(Address(job_id, owner), ids)
+                self._keys[job_id] = key
             while len(self._known) > self._capacity:
                 self._drop(next(iter(self._known)))
 

@@ -7,9 +7,8 @@ A transport sends one `Request` and returns one `Response`, whatever its status.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flowable.external_worker_client.rest.operations import Operation
 
@@ -38,8 +37,7 @@ class TransportFailure(Exception):  # noqa: N818 - an event between two layers, 
         self.cause = cause
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request, ready to be sent.
 
     Attributes:
@@ -53,8 +51,7 @@ class Request:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """One answer.
 
     Attributes:

@@ -8,8 +8,8 @@ lock.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from flowable.external_worker_client.external_worker_acquire_job_response import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.rest.operations import Effect
@@ -20,8 +20,7 @@ from flowable.external_worker_client.runtime.lifecycle import Event, State
 Job = ExternalWorkerAcquireJobResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """What a job is locked with.
 
     Attributes:
@@ -52,15 +51,16 @@ class Lease:
 
     def __init__(self, lock: Lock, clock: Clock) -> None:
         self._clock = clock
-        self._owners = frozenset({lock.owner})
+        self._owners: tuple[str | None, ...] = (lock.owner,)
         self.lock = lock
-        self.ids = frozenset({lock.job_id})
+        self.ids: tuple[str, ...] = (lock.job_id,)
         self.renewals = 0
 
     def renew(self, lock: Lock) -> None:
         """Take over a newer lock."""
-        self.ids |= {lock.job_id}
-        self._owners |= {lock.owner}
+        if lock.job_id not in self.ids:
+            self.ids = (*self.ids, lock.job_id)
+        self._owners = (*self._owners, lock.owner)
         self.lock = lock
         self.renewals += 1
 

@@ -8,7 +8,7 @@ acquire small beside their own. Handlers that take long need none.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: One thread that acquires and runs in turn spends no more than a tenth of its time on acquiring.
 _JOBS_FOR_ONE_ACQUIRE = 10
@@ -24,8 +24,7 @@ _SHARE_OF_THE_LOCK = 0.25
 _NEWEST = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Prefetch:
+class Prefetch(NamedTuple):
     """What was measured of a topic.
 
     Attributes:

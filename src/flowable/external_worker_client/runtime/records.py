@@ -60,6 +60,9 @@ class Records:
         when the job comes here again, it is completed from it instead of run again. A failure is not kept: the job is
         to run again.
         """
+        if step.verdict is Verdict.SETTLED and not self._undelivered:
+            # As nearly always.
+            return
         with self._lock:
             if _may_come_back(held, call.operation.effect, step):
                 self._undelivered[held.key] = _recorded(call)

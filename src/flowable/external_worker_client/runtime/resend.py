@@ -8,8 +8,9 @@ it, unless its correlation id is found under another job id (an expired lock was
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.rest.operations import Effect
@@ -131,8 +132,7 @@ class Step:
 _DONE = Step(Verdict.SETTLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """Where the delivery of one result stands. Times are in seconds on the caller's clock.
 
     Attributes:
@@ -155,11 +155,11 @@ class Delivery:
 
     def hurry(self, ends: float) -> Delivery:
         """Return the state once the subscription was told to stop, with an end that is no later than this."""
-        return replace(self, ends=min(self.ends, ends), hurried=True)
+        return self._replace(ends=min(self.ends, ends), hurried=True)
 
     def renewed(self, ends: float, deadline: float) -> Delivery:
         """Return the state once the job came to this client again, with a new lock: no earlier send was carried out."""
-        return replace(self, ends=max(self.ends, ends), deadline=deadline, unclear=False, engine_errors=0)
+        return self._replace(ends=max(self.ends, ends), deadline=deadline, unclear=False, engine_errors=0)
 
     def after(self, reading: Reading, now: float, chance: float) -> tuple[Delivery, Step]:
         """Decide after a send.
@@ -174,9 +174,8 @@ class Delivery:
         """
         if reading.meaning is Meaning.DONE and not self.sends:
             # As nearly always.
-            hurried, deadline = self.hurried, self.deadline
-            return Delivery(self.effect, self.ends, 1, self.unclear, self.engine_errors, hurried, deadline), _DONE
-        state = replace(self, sends=self.sends + 1, unclear=self.unclear or reading.unclear)
+            return Delivery(self.effect, self.ends, 1, *self[3:]), _DONE
+        state = self._replace(sends=self.sends + 1, unclear=self.unclear or reading.unclear)
         final = self._final(reading)
         if final is not None:
             return state, Step(final)
@@ -221,7 +220,7 @@ class Delivery:
             return self, Step(Verdict.SETTLED if self.effect is Effect.FAILS else Verdict.LOST)
         state = self
         if sight is Sight.OURS and self.effect is not Effect.FAILS and not passing(reading.text):
-            state = replace(self, engine_errors=self.engine_errors + 1)
+            state = self._replace(engine_errors=self.engine_errors + 1)
             if state.engine_errors >= MOST_ENGINE_ERRORS:
                 return state, Step(Verdict.UNSTORABLE)
         return state, state.again(reading, now, chance)

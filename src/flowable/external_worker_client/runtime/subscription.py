@@ -232,18 +232,27 @@ class Consumer:
             if isinstance(step, Leave):
                 self._agenda.left()
                 return step
-            other = self._idle.pop() if self._idle and self._agenda.has_work() else None
+            if isinstance(step, Start):
+                self._at_work.add(step.held)
+            other = self._awake() if self._idle and self._agenda.has_work() else None
         if other is not None:
             self._wakes[other].nudge()
         return step
 
+    def _awake(self) -> int:
+        """Choose who of the idle threads is to work; the guard is held."""
+        # The same ones as long as there is little to do: the others stay as small as they were started.
+        chosen = min(self._idle)
+        self._idle.remove(chosen)
+        return chosen
+
     def _carry_out(self, step: Step, thread: int) -> None:
         match step:
+            case Start(held):
+                self._start(held)
             case Wait(seconds):
                 if seconds > 0:
                     self._clock.wait(self._wakes[thread], seconds)
-            case Start(held):
-                self._start(held)
             case Settle(held):
                 self._settle(held)
             case Release(held, pause, reason):
@@ -394,7 +403,7 @@ class Consumer:
             if due is not None:
                 self._agenda.ask_no_later_than(due)
             useful = min(len(held) - 1, len(self._idle))
-            woken = [self._idle.pop() for _ in range(useful)]
+            woken = [self._awake() for _ in range(useful)]
         for thread in woken:
             self._wakes[thread].nudge()
         if foreign:
@@ -470,9 +479,7 @@ class Consumer:
     # ------------------------------------------------------------ run
 
     def _start(self, held: HeldJob) -> None:
-        with self._guard:
-            self._at_work.add(held)
-            known = self._known.pop(held.key, None)
+        known = self._known.pop(held.key, None) if self._known else None
         # Somebody has to notice when the handler outlasts its lock.
         self._keeper.look_within(held.lease.time_left())
         if self._elsewhere is None:
@@ -506,7 +513,7 @@ class Consumer:
         with self._guard:
             self._outcomes[held.key] = outcome
             self._agenda.finish(held)
-            woken = self._idle.pop() if self._idle else None
+            woken = self._awake() if self._idle else None
         if woken is not None:
             self._wakes[woken].nudge()
 
