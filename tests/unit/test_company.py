@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 from flowable.external_worker_client import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.runtime.company import Company, SharedLookout
-from flowable.external_worker_client.runtime.looks import DELAYS, RATE
+from flowable.external_worker_client.runtime.looks import DELAYS, RATE, SHORTEST_PAUSE
 
 PATIENCE = 20.0  # real seconds until a test gives up waiting
 PAUSE = 0.75
@@ -76,6 +76,28 @@ def test_idle_subscriptions_look_after_a_job_was_settled() -> None:
     settling.idle = True
     company.settled(number)
     assert settling.looks == [], "that was the same occasion"
+
+
+def test_not_every_busy_topic_asks_all_others_again() -> None:
+    """With thirty of them that would be most of what a job costs; who becomes idle is told a moment later."""
+
+    class Counting(FakeMember):
+        asked_whether = 0
+
+        def waits_idly(self) -> bool:
+            Counting.asked_whether += 1
+            return super().waits_idly()
+
+    members = [Counting(idle=False) for _ in range(30)]
+    company, clock, numbers = _company(*members)
+    for number in numbers:
+        company.settled(number)
+        clock.time += 0.0001
+    assert Counting.asked_whether == 30
+    members[7].idle = True
+    clock.time += SHORTEST_PAUSE
+    company.settled(numbers[0])
+    assert members[7].looks == [clock.time + delay for delay in DELAYS]
 
 
 def test_a_subscription_alone_looks_again_on_its_own_topic() -> None:

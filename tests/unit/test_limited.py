@@ -18,7 +18,7 @@ from flowable.external_worker_client.rest import operations
 from flowable.external_worker_client.rest.limited import ACQUIRES_EVERY, LimitedTransport
 from flowable.external_worker_client.rest.operations import ACQUIRE, COMPLETE, FAIL, GET, Operation
 from flowable.external_worker_client.rest.requests_transport import failure_kind
-from flowable.external_worker_client.rest.traffic import START
+from flowable.external_worker_client.rest.traffic import START, Fixed
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
 
 LONG = 60.0  # seconds that no test lasts
@@ -127,6 +127,31 @@ def test_no_more_than_the_places(wire: Wire) -> None:
     crowd.join()
     assert sorted(wire.sent) == sorted(map(str, range(10)))
     assert limited.under_way == 0
+
+
+def test_a_place_is_taken_from_the_moment_that_somebody_is_called(wire: Wire) -> None:
+    """And not only once that one is awake: with one place and an engine nearby, that is most of the time."""
+    clock = [10.0]
+    limited = LimitedTransport(wire, 1, clock=lambda: clock[0], patience=LONG)
+    took: list[float] = []
+
+    class Noting(Fixed):
+        def answered(self, kind: str, seconds: float, now: float, under_way: int) -> None:
+            took.append(seconds)
+            # The gate is locked: the next one is called in this moment, and awake in a later one.
+            clock[0] += 5
+
+    limited._gate.places = Noting(1)
+    crowd = Crowd(limited)
+    crowd.send("first")
+    clock[0] += 1
+    crowd.send("second")
+    clock[0] += 1
+    assert wire.held is not None
+    wire.held.release(2)
+    crowd.join()
+    # The first one took two seconds; the second was called at the end of these, five before it could know.
+    assert took == [2.0, 5.0]
 
 
 def test_settling_goes_before_acquiring_and_first_come_first_served(crowd: Crowd, wire: Wire) -> None:

@@ -93,15 +93,14 @@ class LimitedTransport:
 
     def send(self, request: Request) -> Response:
         """See `Transport.send`. A wait for a place that is interrupted is a failure too, of what was not sent."""
-        gate, clock = self._gate, self._clock
+        gate = self._gate
         inside = gate.inside
         if getattr(inside, "now", False):
             return self._inner.send(request)
         operation = request.operation
         acquires = operation.effect is Effect.ACQUIRES
         answer: Response | None = None
-        gate.enter(acquires=acquires)
-        began = clock()
+        began = gate.enter(acquires=acquires)
         try:
             inside.now = True
             answer = self._inner.send(request)
@@ -133,12 +132,13 @@ class LimitedTransport:
 class _Waiter:
     """Somebody who waits for a place."""
 
-    __slots__ = ("called", "refused")
+    __slots__ = ("called", "called_at", "refused")
 
     def __init__(self) -> None:
         # Held until it is this one's turn.
         self.called = threading.Lock()
         self.called.acquire()
+        self.called_at = 0.0
         self.refused = False
 
 
@@ -164,8 +164,12 @@ class _Gate:
     def waiting(self) -> int:
         return len(self._acquiring) + len(self._others)
 
-    def enter(self, *, acquires: bool) -> None:
+    def enter(self, *, acquires: bool) -> float:
         """Take a place; wait for one if there is none.
+
+        Returns:
+            Since when it is taken. For whoever waited, from the call on: until a thread that was called is awake and
+            has sent its request, which takes longer than an engine nearby, nobody else can use the place.
 
         Raises:
             TransportFailure: `refuse_all` was called meanwhile.
@@ -174,7 +178,7 @@ class _Gate:
             # Nobody waits while there are places.
             if self.under_way < self.places.number:
                 self.under_way += 1
-                return
+                return self._clock()
             waiter = _Waiter()
             (self._acquiring if acquires else self._others).append(waiter)
         try:
@@ -189,6 +193,7 @@ class _Gate:
                 "ended from this side while it waited for others: it was not sent"
             )
             raise TransportFailure(FailureKind.NOT_SENT, requests.ConnectionError(reason))
+        return waiter.called_at
 
     def leave(self, kind: str, success: int, answer: Response | None, began: float) -> None:
         """Give a place back, to whoever waits for one.
@@ -197,7 +202,7 @@ class _Gate:
             kind: What was asked for.
             success: The status that is usual.
             answer: What came. `None`: nothing.
-            began: When it was sent.
+            began: Since when it had the place.
         """
         with self._lock:
             now = self._moved = self._clock()
@@ -211,7 +216,7 @@ class _Gate:
                 self.places.answered(kind, now - began, now, self.under_way)
             self.under_way -= 1
             while (self._others or self._acquiring) and self.under_way < self.places.number:
-                self._call_next()
+                self._call_next(now)
 
     def refuse_all(self) -> None:
         """Let those go who wait."""
@@ -222,7 +227,7 @@ class _Gate:
                     waiter.called.release()
                 waiters.clear()
 
-    def _call_next(self) -> None:
+    def _call_next(self, now: float) -> None:
         """Call whoever is next. The lock is held, and somebody waits."""
         turn = not self._others or self._passed_over >= ACQUIRES_EVERY - 1
         if self._acquiring and turn:
@@ -232,6 +237,7 @@ class _Gate:
             self._passed_over += bool(self._acquiring)
             waiter = self._others.popleft()
         self.under_way += 1
+        waiter.called_at = now
         waiter.called.release()
 
     def _lost_patience(self) -> None:
@@ -239,7 +245,7 @@ class _Gate:
             now = self._clock()
             if now - self._moved >= self._patience and (self._others or self._acquiring):
                 self._moved = now
-                self._call_next()
+                self._call_next(now)
 
     def _give_up(self, waiter: _Waiter) -> None:
         """Forget somebody whose wait was ended by an exception, such as a `KeyboardInterrupt`."""
@@ -253,7 +259,7 @@ class _Gate:
             # Called just now: the place goes to the next one.
             self.under_way -= 1
             if (self._others or self._acquiring) and self.under_way < self.places.number:
-                self._call_next()
+                self._call_next(self._clock())
 
 
 #: Of this process, to be told of forks.

@@ -96,7 +96,7 @@ class Kept(_Pool):
         Args:
             head: The head of the request.
             body: Its body, or `None`.
-            timeout: Seconds to send, and to wait for the next bytes of the answer.
+            timeout: Seconds to connect, which it has done, and to wait: for the answer, or until what is sent fits in.
 
         Returns:
             The answer. `None`: there was no open connection, or something is unusual, and the request is handed over.
@@ -115,7 +115,7 @@ class Kept(_Pool):
         try:
             self._validate_conn(connection)
             self.num_requests += 1
-            outcome = _exchange(connection, head, body, timeout)
+            outcome = _exchange(connection, head, body, timeout[1])
             if isinstance(outcome, Replay):
                 connection.sock = outcome
                 self.handed_over.pool = self
@@ -196,20 +196,21 @@ def _usual(connection: Any) -> bool:  # noqa: ANN401 - of urllib3
     )
 
 
-def _exchange(connection: Any, head: bytes, body: bytes | None, timeout: tuple[float, float]) -> Answer | Replay:  # noqa: ANN401 - as above
+def _exchange(connection: Any, head: bytes, body: bytes | None, timeout: float) -> Answer | Replay:  # noqa: ANN401 - as above
     sock: socket.socket = connection.sock
-    connect, read = timeout
     if body is not None and len(body) <= _LARGE:
         head += body
         body = None
     try:
-        sock.settimeout(connect)
+        # For sending too, as urllib3 has it on a connection that was used before. Setting it lets other threads run,
+        # which costs more than the request.
+        if sock.gettimeout() != timeout:
+            sock.settimeout(timeout)
         sys.audit("http.client.send", connection, head)
         sock.sendall(head)
         if body is not None:
             sys.audit("http.client.send", connection, body)
             sock.sendall(body)
-        sock.settimeout(read)
     except OSError as failure:
         return Replay(sock, unsent=failure)
     received: list[bytes] = []

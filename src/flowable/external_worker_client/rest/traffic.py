@@ -78,7 +78,7 @@ class Places(Protocol):
 
         Args:
             kind: What was asked for. Answers of one kind cost the engine about the same.
-            seconds: How long it took, without the wait for a place.
+            seconds: How long it had its place.
             now: The time, in seconds, on a clock that does not go back.
             under_way: How many requests were, this one included.
         """

@@ -274,7 +274,8 @@ class Agenda:
     def _start_or_release(self, now: float) -> Step:
         held = self.waiting[0]
         left = held.lease.lock.deadline - now
-        if held.at_once or self._enough(left):
+        # Usually most of it is left, whatever a run takes.
+        if held.at_once or left > self._lock / 2 or self._enough(left):
             if self._elsewhere:
                 self.running += 1
             else:
@@ -290,9 +291,7 @@ class Agenda:
         return Release(short, lifecycle.PAUSE_AFTER_RELEASE, reason)
 
     def _enough(self, left: float) -> bool:
-        # Usually most of it is left, whatever a run takes.
-        usual_run = math.inf if left > self._lock / 2 else lifecycle.percentile(self.runs, 0.95)
-        return lifecycle.may_start(left=left, lock=self._lock, usual_run=usual_run)
+        return lifecycle.may_start(left=left, lock=self._lock, usual_run=lifecycle.percentile(self.runs, 0.95))
 
     # ------------------------------------------------------------ what came of it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.lookout import Advice, Lookout
-from flowable.external_worker_client.runtime.looks import Looks
+from flowable.external_worker_client.runtime.looks import SHORTEST_PAUSE, Looks
 
 _log = Log(__name__)
 
@@ -49,6 +50,7 @@ class Company:
         self._looks = Looks()
         self._members: dict[int, Member] = {}
         self._count = 0
+        self._all_busy_until = -math.inf
 
     def join(self, member: Member) -> int:
         """Take a subscription in, and return its number."""
@@ -66,8 +68,9 @@ class Company:
     def settled(self, number: int) -> None:
         """A job of a subscription was settled: let idle ones look for the next task of its process."""
         now = self._clock.now()
-        # Without the lock, in most cases: jobs come in quick succession when there is work.
-        if not self._looks.is_occasion(number, now):
+        # Without the lock, in most cases: jobs come in quick succession when there is work. While all topics have some,
+        # not each of them has to ask all others again.
+        if now < self._all_busy_until or not self._looks.is_occasion(number, now):
             return
         with self._lock:
             if not self._looks.worth_it(number, now):
@@ -76,6 +79,7 @@ class Company:
         # Its own topic as well: other handlers of it may be at work, and the last question long ago.
         idle = [key for key, member in members.items() if member.waits_idly()]
         if not idle:
+            self._all_busy_until = now + SHORTEST_PAUSE
             return
         with self._lock:
             planned = self._looks.settled(number, idle, now)

@@ -72,6 +72,19 @@ class Delivery:
         error: What that raised. `None` when it was settled.
     """
 
+    __slots__ = (
+        "_records",
+        "chance",
+        "clock",
+        "error",
+        "held",
+        "members",
+        "movable",
+        "operation",
+        "stop",
+        "verdict",
+    )
+
     def __init__(
         self,
         *,
@@ -168,6 +181,8 @@ class Parcel:
         step: What was decided last.
         error: What the last send raised. `None` when it was settled.
     """
+
+    __slots__ = ("_delivery", "_renewals", "_started", "_state", "_warned_at", "_wire", "call", "error", "own", "step")
 
     def __init__(self, delivery: Delivery, call: Settling, wire: Wire) -> None:
         lease = delivery.held.lease
