@@ -18,7 +18,7 @@ JOBS: Final = 3_000
 QUICK_JOBS: Final = 1_000
 STUB_ROUNDS: Final = 5
 #: Those that are compared with the ceiling, in every round.
-ALWAYS: Final = (CEILING, "fast", "concurrent")
+ALWAYS: Final = (CEILING, "fast", "concurrent", "bare")
 #: The others take long, because they are slow: in two rounds, if there is the time.
 SELDOM: Final = ("default", "batched", "async", "v1", "v1-batched", "js", "js-batched")
 SELDOM_ROUNDS: Final = (1, 5)

@@ -28,6 +28,7 @@ LABELS = {
     "ours, fast, default": "fast transport, subscribe",
     "ours, threads": "threads",
     "ours, fast, threads": "fast transport, threads",
+    "pyreqwest alone, 4 threads": "pyreqwest alone, no library",
     "1.0.2, default": "1.0.2",
     "1.0.2, batched": "1.0.2, 20 tasks a time",
     "JavaScript, default": "JavaScript",

@@ -27,7 +27,7 @@ def draw(samples: Sequence[Sample], folder: Path) -> list[Path]:
 
 def colour(scenario: str) -> str:
     """Return the name of the colour of a scenario."""
-    if scenario.startswith("ceiling"):
+    if scenario.startswith(("ceiling", "pyreqwest alone")):
         return "limit"
     if scenario.startswith("1.0.2"):
         return "v1"

@@ -42,6 +42,7 @@ VARIANTS: Final = {
         Variant("worker", "ours, Worker", "ours", tasks=20, concurrency=4),
         Variant("fast", "ours, fast, concurrency 4", "ours", tasks=20, concurrency=4),
         Variant("fast-default", "ours, fast, default", "ours"),
+        Variant("bare", "pyreqwest alone, 4 threads", "ours", tasks=20, concurrency=4),
         Variant("v1", "1.0.2, default", "v1"),
         Variant("v1-batched", "1.0.2, batched", "v1", tasks=20),
         Variant("js", "JavaScript, default", "js"),
