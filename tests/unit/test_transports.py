@@ -317,6 +317,23 @@ def test_cookies_are_kept_and_sent_back(transport: Maker) -> None:
     assert [b"Cookie: route=a1" in _lines(request) for request in server.requests] == [False, True, True, False]
 
 
+def test_headers_are_found_by_lower_case_names(transport: Maker) -> None:
+    """Those that came several times as one; and after the connection was closed."""
+    answer = b"HTTP/1.1 204 Fine\r\nRetry-After: 3\r\nX-A: 1\r\nx-a: 2\r\n\r\n"
+    with serving(lambda _: answer) as server, closing(transport(server.port)) as made:
+        headers = made.send(POST).headers
+        unread = made.send(POST).headers
+    for found in (headers, unread):
+        assert "retry-after" in found
+        assert "retry" not in found
+        assert found.get("content-type", "none") == "none"
+        assert (found["retry-after"], found["x-a"]) == ("3", "1, 2")
+        assert dict(found) == {"retry-after": "3", "x-a": "1, 2"}
+        assert (sorted(found), len(found)) == (["retry-after", "x-a"], 2)
+        with pytest.raises(KeyError, match="location"):
+            found["location"]
+
+
 def test_an_answer_that_is_compressed_is_read(transport: Maker) -> None:
     """Gateways do that, when they are told that they may."""
     body = gzip.compress(b'{"data":[]}')

@@ -22,8 +22,9 @@ from flowable.external_worker_client.runtime.subscription import Options
 _COROUTINES_AT_ONCE = 100
 _FUNCTIONS_AT_ONCE = 1
 
-#: Threads that acquire and settle for coroutines: more do not make an engine faster.
-_THREADS_FOR_COROUTINES = 4
+#: Threads that acquire and settle for coroutines. An engine nearby is busy with fewer requests, and then these threads
+#: wait for a place (`rest.limited`); for one that is far away, each is a result that is on its way.
+_THREADS_FOR_COROUTINES = 8
 
 _LOCK = "PT1M"
 

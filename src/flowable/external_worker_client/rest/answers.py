@@ -89,7 +89,10 @@ def succeeded(operation: Operation, status: int, headers: Mapping[str, str]) -> 
 
     Another 2xx, or a page of HTML, was somebody else: a gateway that wants a login, a queue before the engine.
     """
-    return status == operation.success and "html" not in headers.get("content-type", "").lower()
+    # Most answers have no type: there is nothing in them.
+    return status == operation.success and (
+        "content-type" not in headers or "html" not in headers["content-type"].lower()
+    )
 
 
 def unanswered(*, sent: bool, text: str) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
@@ -104,6 +104,49 @@ def _sendable(name: str, value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an answer, by lower-case name; those that came several times as one.
+
+    Taken over when somebody asks for one that is there: of most answers nobody does.
+
+    Args:
+        answer: The answer.
+    """
+
+    __slots__ = ("_answer", "_found")
+
+    def __init__(self, answer: SyncResponse) -> None:
+        self._answer = answer
+        self._found: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        """Return a header.
+
+        Raises:
+            KeyError: There is none of this name.
+        """
+        if name not in self:
+            raise KeyError(name)
+        return self._all()[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether there is one."""
+        return name in (self._answer.headers if self._found is None else self._found)
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return len(self._all())
+
+    def _all(self) -> dict[str, str]:
+        if self._found is None:
+            self._found = headers_of(self._answer)
+        return self._found
 
 
 def headers_of(answer: SyncResponse) -> dict[str, str]:

@@ -29,7 +29,7 @@ from requests.structures import CaseInsensitiveDict
 
 from flowable.external_worker_client.rest.as_shipped import as_shipped
 from flowable.external_worker_client.rest.carried import Carried, ask, carry, seen
-from flowable.external_worker_client.rest.pyreqwest_client import Process, header_map, headers_of, make_client
+from flowable.external_worker_client.rest.pyreqwest_client import Headers, Process, header_map, make_client
 from flowable.external_worker_client.rest.pyreqwest_failures import failure
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
@@ -143,17 +143,17 @@ class PyreqwestTransport:
             ready = self._prepare(session)
         if ready is None or ready.moved:
             return self._requests_transport().send(request)
-        answer, names, url = self._exchange(request, ready, session)
+        answer, url = self._exchange(request, ready, session)
+        names = Headers(answer)
         if "set-cookie" in names:
             _keep_cookies(session, answer, url)
         if answer.status in _REPEATED_ELSEWHERE and "location" in names:
             return self._elsewhere(request, answer.status, ready)
-        return Response(answer.status, names, bytes(answer.bytes()))
+        status = answer.status
+        return Response(status, names, b"" if status == HTTPStatus.NO_CONTENT else bytes(answer.bytes()))
 
-    def _exchange(
-        self, request: Request, ready: _Ready, session: requests.Session
-    ) -> tuple[SyncResponse, dict[str, str], str]:
-        """Send a request; return the answer, its headers, and where the request went."""
+    def _exchange(self, request: Request, ready: _Ready, session: requests.Session) -> tuple[SyncResponse, str]:
+        """Send a request; return the answer, and where the request went."""
         carried, method, body = ready.carried, request.operation.method, request.body
         url = carried.address + request.path
         if carried.query:
@@ -173,7 +173,7 @@ class PyreqwestTransport:
             answer = builder.build().send()
         except (PyreqwestError, ValueError) as error:
             raise self._failure(error, ready) from None
-        return answer, headers_of(answer), url
+        return answer, url
 
     def interrupt(self) -> None:
         """End the waiting of whoever waits for an answer, as a lost connection would.
