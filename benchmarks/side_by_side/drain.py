@@ -19,9 +19,9 @@ QUICK_JOBS: Final = 1_000
 STUB_ROUNDS: Final = 5
 #: Those that are compared with the ceiling, in every round.
 ALWAYS: Final = (CEILING, "fast", "concurrent", "bare")
-#: The others take long, because they are slow: in two rounds, if there is the time.
+#: The others take long, because they are slow: in two rounds, if there is the time, which is known later on.
 SELDOM: Final = ("default", "batched", "async", "v1", "v1-batched", "js", "js-batched")
-SELDOM_ROUNDS: Final = (1, 5)
+SELDOM_ROUNDS: Final = (4, 8)
 SELDOM_TAKES: Final = 150.0  # seconds for all of them, about
 
 
@@ -45,7 +45,8 @@ def run(bed: Bed, rounds: int, quick: bool) -> list[Sample]:
         before = attempts.left()
         seldom = number in SELDOM_ROUNDS and before > SELDOM_TAKES + took * (rounds - number)
         one_round(attempts, bed.on_engine, number, [*ALWAYS, *(SELDOM if seldom else ())], jobs)
-        if not seldom:
+        # The first round starts the engine and warms it.
+        if number and not seldom:
             took = max(took, before - attempts.left())
     return attempts.samples
 
