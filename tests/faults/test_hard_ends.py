@@ -42,6 +42,8 @@ def test_closing_a_client_whose_acquire_hangs_ends_its_threads(world: World) -> 
 class TakesLong(Records):
     """Lets handlers in only after so much of their time has gone by."""
 
+    gated = True
+
     def __init__(self, world: World, seconds: float) -> None:
         super().__init__()
         self._world = world

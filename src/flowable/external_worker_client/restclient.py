@@ -21,7 +21,7 @@ from flowable.external_worker_client.flowable_rest_exception import FlowableRest
 from flowable.external_worker_client.list_result import ListResult
 from flowable.external_worker_client.rest import codec, operations
 from flowable.external_worker_client.rest.answers import succeeded
-from flowable.external_worker_client.rest.carrier import Settling, current_carrier
+from flowable.external_worker_client.rest.carrier import Carrier, Settling, current_carrier
 from flowable.external_worker_client.rest.codec import AcquiredJobs
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
 from flowable.external_worker_client.rest.limited import LimitedTransport
@@ -433,7 +433,7 @@ class FlowableExternalWorkerRestClient:
                 `engine_error` is `None`).
             requests.RequestException: There was no answer.
         """
-        address = self._address(job_id, worker_id)
+        address = self._address(job_id, worker_id, current_carrier())
         path = operations.UNACQUIRE.at(address.job_id)
         self._call(Request(operations.UNACQUIRE, path, codec.encode({"workerId": address.owner})), job_id)
         self._owners.forget(job_id, address.owner)
@@ -506,9 +506,9 @@ class FlowableExternalWorkerRestClient:
         self._call(Request(call.operation, call.operation.at(call.job_id), body), call.job_id)
 
     def _settle(self, operation: Operation, job_id: str, worker_id: str | None, **members: Any) -> None:  # noqa: ANN401
-        address = self._address(job_id, worker_id)
-        call = Settling(operation, address.job_id, address.owner, members)
         carrier = current_carrier()
+        address = self._address(job_id, worker_id, carrier)
+        call = Settling(operation, address.job_id, address.owner, members)
         if carrier is None:
             self.settle(call)
         else:
@@ -518,12 +518,11 @@ class FlowableExternalWorkerRestClient:
     def _worker(self, worker_id: str | None) -> str:
         return arguments.worker_id(worker_id) if worker_id else self.worker_id
 
-    def _address(self, job_id: str, worker_id: str | None) -> Address:
+    def _address(self, job_id: str, worker_id: str | None, carrier: Carrier | None) -> Address:
         """Return where a call for a job goes: as it was said, or to the newest id and owner that are known."""
         arguments.job_id(job_id)
         if worker_id:
             return Address(job_id, arguments.worker_id(worker_id))
-        carrier = current_carrier()
         known = carrier.owner_of(job_id) if carrier is not None else None
         if known is not None:
             # The carrier knows the newest id, too, and at the moment of sending.

@@ -20,7 +20,8 @@ def parse_date_time(date: str | None) -> datetime | None:
     """
     if date is None:
         return None
-    if date[-1:] == "Z" and "T" in date:
+    # Not as a method: what is no text is a `TypeError` then, as below.
+    if str.endswith(date, "Z") and "T" in date:
         # As the engine sends them, for half of what it takes to drop a zone that was read.
         read = datetime.fromisoformat(date[:-1])
         if read.tzinfo is None:

@@ -89,7 +89,10 @@ def seen(session: requests.Session) -> tuple[object, ...]:
         said = auth.token
     elif type(auth) in (HTTPBasicAuth, HTTPProxyAuth):
         said = (auth.username, auth.password)
-    params = session.params
+    params: Any = session.params
+    sent: object = dict(cast("Mapping[str, object]", params)) if isinstance(params, Mapping) else params
+    # What is in the mapping of requests, which takes itself apart to show it.
+    inside: Mapping[str, object] = getattr(session.headers, "_store", session.headers)
     return (
         session,
         # By identity: comparing calls what people wrote.
@@ -100,9 +103,9 @@ def seen(session: requests.Session) -> tuple[object, ...]:
         session.trust_env,
         session.hooks.get("response") or None,
         dict(session.proxies),
-        dict(params) if isinstance(params, Mapping) else params,
+        sent,
         tuple(map(id, session.adapters.values())),
-        tuple(session.headers.items()) if type(session.headers) is dict else tuple(session.headers.lower_items()),  # type: ignore[attr-defined]
+        tuple(inside.items()),
     )
 
 

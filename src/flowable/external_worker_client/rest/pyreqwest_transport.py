@@ -144,13 +144,12 @@ class PyreqwestTransport:
         if ready is None or ready.moved:
             return self._requests_transport().send(request)
         answer, url = self._exchange(request, ready, session)
-        names = Headers(answer)
-        if "set-cookie" in names:
-            _keep_cookies(session, answer, url)
-        if answer.status in _REPEATED_ELSEWHERE and "location" in names:
-            return self._elsewhere(request, answer.status, ready)
         status = answer.status
-        return Response(status, names, b"" if status == HTTPStatus.NO_CONTENT else bytes(answer.bytes()))
+        if "set-cookie" in answer.headers:
+            _keep_cookies(session, answer, url)
+        if status in _REPEATED_ELSEWHERE and "location" in answer.headers:
+            return self._elsewhere(request, status, ready)
+        return Response(status, Headers(answer), b"" if status == HTTPStatus.NO_CONTENT else bytes(answer.bytes()))
 
     def _exchange(self, request: Request, ready: _Ready, session: requests.Session) -> tuple[SyncResponse, str]:
         """Send a request; return the answer, and where the request went."""

@@ -148,6 +148,9 @@ class JobRunner:
         Raises:
             NotStartedError: Its turn did not come before the subscription was told to stop. It is to be given back.
         """
+        if known is None and not self._records.gated:
+            # As nearly always.
+            return self._to_the_end(held, lambda: self._call(held))
         if self.is_known(known):
             return self.settle_known(held, known)
         return self._to_the_end(held, lambda: self._handle(held, alone=_suspicious(known)))
@@ -242,7 +245,7 @@ class JobRunner:
         return None
 
     def _handle(self, held: HeldJob, *, alone: bool) -> Executable:
-        """Call the handler."""
+        """Call the handler when its turn has come."""
         came = self._clock.now()
         if alone:
             self._say_suspicious(held)
@@ -250,12 +253,15 @@ class JobRunner:
             if not passed:
                 raise NotStartedError(_STOPPING)
             self._still_enough(held, came)
-            began = self._begun(held)
-            try:
-                return self._run_handler(held.job)
-            finally:
-                held.ran = self._clock.now() - began
-                held.happened(Event.ENDED)
+            return self._call(held)
+
+    def _call(self, held: HeldJob) -> Executable:
+        began = self._begun(held)
+        try:
+            return self._run_handler(held.job)
+        finally:
+            held.ran = self._clock.now() - began
+            held.happened(Event.ENDED)
 
     def _say_suspicious(self, held: HeldJob) -> None:
         self._say(

@@ -33,7 +33,13 @@ _MOST_REMEMBERED = 1000
 
 
 class Records:
-    """Writes nothing. Remembers outcomes that did not arrive, for as long as the process lives."""
+    """Writes nothing. Remembers outcomes that did not arrive, for as long as the process lives.
+
+    Attributes:
+        gated: Whether handlers may have to wait for others, in `run` and `go_in`.
+    """
+
+    gated = False
 
     def __init__(self) -> None:
         self._undelivered: OrderedDict[str, Recorded] = OrderedDict()
@@ -116,6 +122,8 @@ class JournalRecords(Records):
     Args:
         journal: The journal. Its methods never raise.
     """
+
+    gated = True
 
     def __init__(self, journal: Journal) -> None:
         super().__init__()
