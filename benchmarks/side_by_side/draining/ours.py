@@ -120,13 +120,13 @@ def transport(variant: str) -> dict[str, Any]:
 class Bare:
     """What is left of a client without everything that this library is for: requests by pyreqwest, and nothing else.
 
-    It loses what it is not answered, stops when anything fails, and knows no lock, no variables and no pause. No client
-    in Python that uses pyreqwest from threads can cost less.
+    It loses what it is not answered, and knows no lock, no variables and no pause that grows; a thread ends when
+    anything fails. No client in Python that uses pyreqwest from threads can cost much less.
 
     Args:
         url: Of the engine.
         topic: Which.
-        handlers: Whose empty one is called for each job.
+        handlers: Whose function without arguments is called for each job.
         threads: How many acquire and complete beside each other.
     """
 

@@ -483,7 +483,7 @@ class Consumer:
         # Somebody has to notice when the handler outlasts its lock.
         self._keeper.look_within(held.lease.time_left())
         if self._elsewhere is None:
-            if known is not None and self._runner.is_known(known):
+            if self._runner.is_known(known):
                 self._not_used(1)
             self._see_through(held, lambda: self._runner.run(held, known))
         elif self._runner.is_known(known):
@@ -558,8 +558,7 @@ class Consumer:
                 self._agenda.moved_away(held.ran)
                 self._on_the_way.add(held)
             asker = self._agenda.may_be_allowed(now)
-        if asker is not None:
-            self._nudge(asker)
+        self._nudge(asker)
         if moved is None:
             self._let_go(held)
             if settled and not self.stop.is_set():
