@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowable.external_worker_client import DeadLetter, JobFailure, RetryLater, RetryPolicy
+from flowable.external_worker_client.durations import from_seconds
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.failure import (
@@ -404,10 +405,12 @@ some_policies = st.builds(RetryPolicy, attempts=st.none() | st.integers(1, 9), f
 def test_every_report_can_be_stored_and_means_something(
     error: BaseException, retries: int | None, message: str | None, policy: RetryPolicy, chance: float
 ) -> None:
-    """No negative retries, no pause on the way to the dead letters, no pause of zero, a message within bounds."""
+    """No negative retries, no pause on the way to the dead letters or of zero on the wire, a message within bounds."""
     made = report(error, retries=retries, exception_message=message, policy=policy, chance=chance)
     assert made.retries is None or made.retries >= 0
-    assert made.pause is None or (made.pause > 0 and made.retries != 0)
+    if made.pause is not None:
+        assert made.retries != 0
+        assert float(from_seconds(made.pause).text[2:-1]) == made.pause > 0
     assert outlook(made, retries)
     if isinstance(error, RetryLater):
         assert made.retries == max(retries or 1, 1)
@@ -417,6 +420,13 @@ def test_every_report_can_be_stored_and_means_something(
         assert made.message is not None
         assert made.message.strip()
         assert len(made.message) <= LONGEST_MESSAGE
+
+
+@pytest.mark.parametrize(("pause", "kept"), [(0.0004, 0.001), (11.4996, 11.5), (0.0, None)])
+def test_a_pause_is_whole_milliseconds_and_never_rounded_to_none(pause: float, kept: float | None) -> None:
+    """The engine keeps no more of it, and would take zero for "at the next reset of expired locks"."""
+    assert told(JobFailure("a", retry_after=pause), 3, None).pause == kept
+    assert told(RetryLater(pause), 3, None).pause == kept
 
 
 @given(some_policies, st.integers(1, 10), st.lists(st.none() | st.text(max_size=5), max_size=40))

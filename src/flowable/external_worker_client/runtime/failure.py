@@ -65,8 +65,9 @@ class Report:
         details: The stack trace, with causes. `None`: what the engine has stays.
         retries: How many attempts are left then; 0 moves the job to the dead letters. `None`: the engine takes one
             away.
-        pause: Seconds until the job is offered again, above zero. `None`: it is offered at once, if at all. The
-            engine reads a pause of zero as "at the next reset of expired locks", which is what nobody means by it.
+        pause: Seconds until the job is offered again, whole milliseconds and above zero. `None`: it is offered at
+            once, if at all. The engine reads a pause of zero as "at the next reset of expired locks", which is what
+            nobody means by it.
     """
 
     message: str | None
@@ -136,7 +137,7 @@ def report(
     if isinstance(error, JobFailure):
         left = left if error.retries is None else error.retries
         pause = pause if error.retry_after is None else error.retry_after
-    return Report(_bounded(said), _details(shown), left, (pause or None) if left != 0 else None)
+    return Report(_bounded(said), _details(shown), left, _as_kept(pause) if left != 0 else None)
 
 
 def attempt(retries: object, exception_message: str | None, policy: RetryPolicy) -> int:
@@ -182,7 +183,13 @@ def _put_off(error: RetryLater, retries: object, exception_message: str | None) 
     details = None if origin is None else _details(origin)
     # Zero would be a dead letter, and a negative number would take one away.
     kept = max(retries, 1) if isinstance(retries, int) else 1
-    return Report(message, details, kept, error.delay or None)
+    return Report(message, details, kept, _as_kept(error.delay))
+
+
+def _as_kept(pause: float) -> float | None:
+    """Return a pause in the milliseconds that the engine keeps, so that the log says what was sent; none for zero."""
+    # A pause too short for them is one all the same: "at once" would be a busy loop, and zero waits for the reset.
+    return max(round(pause, 3), 0.001) if pause else None
 
 
 def _attempts(policy: RetryPolicy, retries: object, exception_message: str | None) -> tuple[int | None, int]:
