@@ -253,7 +253,12 @@ class Storm:
                 finished="true",
                 includeProcessVariables="true",
             )
-            activities = access._pages("/history/historic-activity-instances", processDefinitionId=self._definition)
+            # By their start, as is usual there, several are alike: a database may show one on two pages, another on none.
+            activities = access._pages(
+                "/history/historic-activity-instances",
+                processDefinitionId=self._definition,
+                sort="activityInstanceId",
+            )
             dead = access._pages("/management/deadletter-jobs", processDefinitionId=self._definition)
             jobs = self._jobs(access, processDefinitionId=self._definition)
         ways: dict[str, list[str]] = {str(instance["id"]): [] for instance in ended}
