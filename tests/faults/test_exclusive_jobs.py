@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import groupby
+from typing import Any
 
 import pytest
 from tests.faults.conftest import Workshop
@@ -30,6 +31,7 @@ def test_starving_jobs_are_found_by_asking_for_one(
     assert clock is not None
     engine.deploy(STARVING)
     instances = workshop.start(3, "pair")
+    clock.advance(1.0)
     workshop.client().subscribe("t", lambda job, result: None, number_of_tasks=5, concurrency=slots)
     engine.wait_for_end(*instances)
     # With several slots, there are looks in between, after settled jobs.
@@ -37,6 +39,25 @@ def test_starving_jobs_are_found_by_asking_for_one(
     assert asked == ([5, 1, 5, 5, 1, 5, 5, 1, 2] if slots == 1 else [5, 1, 5, 1, 5, 1, 2])
     assert clock.now() < 5
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [SAID]
+
+
+def test_jobs_that_appear_between_an_empty_batch_and_a_question_for_one_are_not_taken_for_starving_ones(
+    workshops: Workshops, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often: a process that starts as soon as the one before has ended is as regular as the questions are."""
+    workshop = workshops()
+    engine = workshop.engine
+    started: list[str] = []
+
+    def before(operation: str, body: dict[str, Any]) -> None:
+        if operation == "acquire" and body["numberOfTasks"] == 1:
+            started.append(engine.start("p"))
+
+    workshop.wire.before = before
+    workshop.client().subscribe("t", lambda job, result: None, number_of_tasks=5)
+    engine.wait_until(lambda engine: sum(engine.instance(each).ended for each in tuple(started)) >= 8)
+    assert set(workshop.wire.asked) == {5, 1}
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_jobs_that_are_not_exclusive_come_in_whole_batches(

@@ -306,7 +306,7 @@ def test_single_jobs_behind_an_empty_batch_make_the_batches_smaller(wanted: int,
     """Twice may be chance; then halved each time, never below one, and not asked for singly when it is one."""
     polling, sizes = Polling(), []
     for _ in range(PROOFS - 1):
-        polling = polling.found_nothing(wanted).found_work(wanted)
+        polling = polling.found_nothing(wanted).found_work(wanted, was_there=True)
         assert (polling.starving, polling.size(wanted)) == (False, wanted)
     for _ in range(batches):
         polling = polling.found_nothing(wanted)
@@ -314,7 +314,7 @@ def test_single_jobs_behind_an_empty_batch_make_the_batches_smaller(wanted: int,
             break
         assert polling.size(wanted) == 1
         assert polling.pause(30.0, 0.5) == 0.0
-        polling = polling.found_work(wanted)
+        polling = polling.found_work(wanted, was_there=True)
         assert polling.starving
         sizes.append(polling.size(wanted))
     assert sizes == [max(1, wanted >> number) for number in range(1, len(sizes) + 1)]
@@ -329,14 +329,14 @@ def test_smaller_batches_grow_back_while_all_answers_have_work(wanted: int, larg
     while polling.largest is not None:
         before = polling.size(wanted)
         for _ in range(GROW_AFTER - 1):
-            polling = polling.found_work(wanted)
+            polling = polling.found_work(wanted, was_there=True)
             assert polling.size(wanted) == before
         if answers == 0:
             polling = polling.found_nothing(1)
             for _ in range(GROW_AFTER - 1):
-                polling = polling.found_work(wanted)
+                polling = polling.found_work(wanted, was_there=True)
             assert polling.size(wanted) == before
-        polling = polling.found_work(wanted)
+        polling = polling.found_work(wanted, was_there=True)
         assert polling.size(wanted) == min(2 * before, wanted)
         answers += 1
     assert answers == math.ceil(math.log2(wanted / smallest))
@@ -385,7 +385,7 @@ def test_questions_are_for_one_job_or_more_and_pauses_end(
             polling = polling.failed()
         else:
             polling = (
-                polling.found_work(wanted) if event == "work" else polling.found_nothing(wanted, since_work=since_work)
+                polling.found_work(wanted, was_there=True) if event == "work" else polling.found_nothing(wanted, since_work=since_work)
             )
         assert 0 <= polling.pause(ceiling, chance) <= ceiling
         assert (polling.errors > 0) == (event == "failed")

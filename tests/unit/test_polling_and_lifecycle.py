@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +19,11 @@ from flowable.external_worker_client.runtime.lifecycle import (
 from flowable.external_worker_client.runtime.polling import (
     FIRST_IDLE_PAUSE,
     GROW_AFTER,
+    PROOFS,
     REPEATS,
     SHORTLY_AFTER_WORK,
     Polling,
+    age,
 )
 
 REFUSED_CONNECTION = Reading(Meaning.NOT_SENT)
@@ -53,13 +57,13 @@ def test_the_configured_wait_is_the_longest_however_short() -> None:
 
 def test_work_makes_the_next_question_follow_at_once() -> None:
     """And the pauses begin anew."""
-    polling = Polling(empty=7, repeats=2, errors=3).found_work(1)
+    polling = Polling(empty=7, repeats=2, errors=3).found_work(1, was_there=True)
     assert polling.pause(30.0, chance=0.5) == 0.0
     assert polling.found_nothing().pause(30.0, chance=1.0) == 0.25
 
 
 def _after_work(chance: float, times: int, ceiling: float = 30.0) -> list[float]:
-    polling, pauses, since_work = Polling().found_work(1), list[float](), 0.01
+    polling, pauses, since_work = Polling().found_work(1, was_there=True), list[float](), 0.01
     for _ in range(times):
         polling = polling.found_nothing(since_work=since_work)
         pauses.append(polling.pause(ceiling, chance))
@@ -85,7 +89,7 @@ def test_only_within_a_second_of_work_an_empty_answer_may_be_a_clash(since_work:
 @given(st.lists(st.floats(0, 3), max_size=30))
 def test_the_repeats_are_three_and_come_before_the_idle_pauses(since_work: list[float]) -> None:
     """However often something else is settled meanwhile: an engine that has nothing is not asked ten times a second."""
-    polling, idle = Polling().found_work(1), False
+    polling, idle = Polling().found_work(1, was_there=True), False
     for seconds in since_work:
         polling = polling.found_nothing(since_work=seconds)
         assert polling.repeats <= REPEATS
@@ -110,7 +114,7 @@ def _asked(polling: Polling, wanted: int, answers: str) -> tuple[list[int], Poll
     sizes: list[int] = []
     for answer in answers:
         sizes.append(polling.size(wanted))
-        polling = polling.found_work(wanted) if answer == "x" else polling.found_nothing(wanted)
+        polling = polling.found_work(wanted, was_there=True) if answer == "x" else polling.found_nothing(wanted)
     return sizes, polling
 
 
@@ -150,7 +154,7 @@ def _asked_shortly_after_work(polling: Polling, wanted: int, answers: str) -> tu
     for answer in answers:
         sizes.append(polling.size(wanted))
         shortly = 0.1
-        polling = polling.found_work(wanted) if answer == "x" else polling.found_nothing(wanted, since_work=shortly)
+        polling = polling.found_work(wanted, was_there=True) if answer == "x" else polling.found_nothing(wanted, since_work=shortly)
     return sizes, polling
 
 
@@ -164,6 +168,27 @@ def test_shortly_after_work_a_single_job_is_asked_for_after_two_empty_batches() 
         polling = polling.found_nothing(8, since_work=0.1)
         pauses.append(polling.pause(30.0, chance=1.0))
     assert pauses == [0.0625, 0.125, 0.25, 0.25]
+
+
+def test_a_job_that_an_empty_batch_could_not_have_had_proves_nothing() -> None:
+    """However often one appears just before a single job is asked for: what starts a process may be as regular."""
+    polling = Polling()
+    for _ in range(20):
+        polling = polling.found_nothing(8)
+        assert polling.suspicious
+        polling = polling.found_work(8, was_there=False)
+        assert (polling.size(8), polling.starving) == (8, False)
+    for _ in range(PROOFS):
+        polling = polling.found_nothing(8).found_work(8, was_there=True)
+    assert (polling.size(8), polling.starving) == (4, True)
+
+
+def test_the_age_of_a_job_is_what_the_engine_says() -> None:
+    """By its own clock alone; not known of jobs without these dates."""
+    created, lock_ends = datetime(2026, 1, 1, 12), datetime(2026, 1, 1, 12, 10, 0, 250_000)  # noqa: DTZ001 - as the jobs'
+    assert age(created, lock_ends, 600.0) == 0.25
+    assert age(None, lock_ends, 600.0) is None
+    assert age(created, None, 600.0) is None
 
 
 def test_a_clash_now_and_then_makes_no_batches_smaller() -> None:

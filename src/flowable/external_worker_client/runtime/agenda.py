@@ -162,7 +162,7 @@ class Agenda:
         self._ahead = ahead
         self._more = False
         self._asked = 0
-        self._asked_at = -math.inf
+        self._asked_at = self._batch_asked_at = -math.inf
         self._worked_at = -math.inf
         self._again = False
         self._extra = False
@@ -229,6 +229,8 @@ class Agenda:
         stock = self._stock() if self._ahead else 0
         self._wanted = max(self._batch, min(self.free + stock, LARGEST_BATCH))
         self._asked = self.polling.size(self._wanted)
+        if self._asked > 1:
+            self._batch_asked_at = now
         return Acquire(self._asked, idle=idle, extra=self._extra)
 
     def _due(self) -> float:
@@ -295,7 +297,9 @@ class Agenda:
 
     # ------------------------------------------------------------ what came of it
 
-    def acquired(self, jobs: Sequence[HeldJob], now: float, chance: float, *, answered: int) -> None:
+    def acquired(
+        self, jobs: Sequence[HeldJob], now: float, chance: float, *, answered: int, age: float | None = None
+    ) -> None:
         """An acquire was answered.
 
         Args:
@@ -303,6 +307,7 @@ class Agenda:
             now: The time.
             chance: A random number from 0 to 1, for the jitter of the pause.
             answered: How many jobs the answer had, with those that a run under way has taken over.
+            age: For how long the oldest of them had been there. `None`: not known.
         """
         self.acquiring = False
         for held in jobs[: max(0, self.free - len(self.waiting))]:
@@ -313,7 +318,8 @@ class Agenda:
             self._worked_at = now
             self._looks.clear()
             self.prefetch = self.prefetch.acquired(max(0.0, now - self._asked_at))
-            self.polling = self.polling.found_work(self._wanted)
+            was_there = age is not None and age > now - self._batch_asked_at
+            self.polling = self.polling.found_work(self._wanted, was_there=was_there)
         elif self._extra and not self._again:
             # A look beside the usual questions: these go on as if it had not been.
             return

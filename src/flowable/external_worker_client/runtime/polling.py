@@ -9,14 +9,16 @@ An empty answer is no proof of no work. Workers that ask at the same moment clas
 empty answer shortly after work is followed by three more questions within half a second. And two exclusive jobs of one
 process instance in one batch make the engine answer `[]`, again and again (docs/engine.md, Acquire); so an empty batch
 is followed by a question for a single job: at once, or, if it may have been a clash, after another one. Later on, every
-fourth question is for one. If those right after empty batches find work, the batches of the topic become smaller. (That
-must not be taken for clashes: with smaller batches, workers clash more often.)
+fourth question is for one. If those right after empty batches find jobs that were there when the batch was asked for,
+the batches of the topic become smaller. (Neither a job that came in between must be taken for that, however regularly a
+process brings one, nor a clash: with smaller batches, workers clash more often.)
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.runtime.backoff import Backoff
@@ -42,8 +44,7 @@ _SPREAD = 0.2
 #: After an empty batch, a single job is asked for at once, and then in the place of every so many batches.
 PROBE_EVERY = 4
 
-#: So often in a row a single job has to be found right after empty batches. Once can be a job that came in between, and
-#: twice two clashes after each other.
+#: So often in a row a single job has to be found that an empty batch should have had. Twice can be two clashes.
 PROOFS = 3
 
 #: So many answers with work in a row, and batches that were made smaller double again.
@@ -65,8 +66,8 @@ class Polling:
         largest: Most jobs to ask for, because larger batches came back empty although there was work. `None`: no limit.
         probing: Whether the next question is for a single job, to see whether an empty answer was true.
         fruitful: Answers with work in a row since `largest` was set.
-        starving: Whether single jobs were found right after empty batches, again and again, which is said once.
-        found_alone: How often in a row a single job was found right after empty batches.
+        starving: Whether single jobs were found that empty batches should have had, again and again; it is said once.
+        found_alone: How often in a row a single job was found right after empty batches that should have had it.
     """
 
     empty: int = 0
@@ -99,9 +100,14 @@ class Polling:
             return 1
         return wanted if self.largest is None else max(1, min(wanted, self.largest))
 
-    def found_work(self, wanted: int) -> Polling:
-        """Jobs came. `wanted`: as many as were wanted, before `size` had its say."""
-        if self.suspicious and wanted > 1:
+    def found_work(self, wanted: int, *, was_there: bool) -> Polling:
+        """Jobs came.
+
+        Args:
+            wanted: As many as were wanted, before `size` had its say.
+            was_there: Whether one of them was there, for certain, when the last batch was asked for.
+        """
+        if self.suspicious and wanted > 1 and was_there:
             proofs = self.found_alone + 1
             if proofs < PROOFS:
                 return Polling(largest=self.largest, starving=self.starving, found_alone=proofs)
@@ -173,6 +179,19 @@ class Polling:
         hopeless = failure.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         pause = (_SLOWLY if hopeless else _SHORTLY).pause(max(self.errors - 1, 0), chance)
         return pause if failure.retry_after is None else max(pause, failure.retry_after)
+
+
+def age(created: datetime | None, lock_ends: datetime | None, lock: float) -> float | None:
+    """Return how long a job had been there when it was acquired, by the engine's clock. `None`: not known.
+
+    Args:
+        created: When it was created.
+        lock_ends: When its lock ends.
+        lock: How long it was locked, in seconds.
+    """
+    if created is None or lock_ends is None:
+        return None
+    return (lock_ends - created).total_seconds() - lock
 
 
 def _spread(pause: float, share: float, chance: float) -> float:

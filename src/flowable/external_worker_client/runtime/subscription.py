@@ -46,6 +46,7 @@ from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.one_job import JobRunner, Moved, NotStartedError
 from flowable.external_worker_client.runtime.places import Places, Taken
+from flowable.external_worker_client.runtime.polling import age
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.stop import Stop, Wake
 from flowable.external_worker_client.worker_result import Executable
@@ -396,7 +397,8 @@ class Consumer:
                 taken.keep([*held, *foreign])
             starved = self._agenda.polling.starving
             answered = len(answer.jobs) - len(foreign)
-            self._agenda.acquired(held, self._clock.now(), self._chance(), answered=answered)
+            there_for = self._age(answer)
+            self._agenda.acquired(held, self._clock.now(), self._chance(), answered=answered, age=there_for)
             self._agenda.releasing += bool(foreign)
             starving = self._agenda.polling.starving and not starved
             due = self._acquiring.next_look()
@@ -416,6 +418,16 @@ class Consumer:
                 'flowable:exclusive="false" on the external worker tasks of this topic',
                 self._topic,
             )
+
+    def _age(self, answer: Answer) -> float | None:
+        """Return for how long the oldest job of an answer had been there. `None`: it is not known."""
+        if len(answer.jobs) != 1:
+            # Of several, nobody wants to know.
+            return None
+        [job] = answer.jobs
+        # One that failed before, or was put off, was created long before it was offered again.
+        fresh = not job.exception_message
+        return age(job.create_time, job.lock_expiration_time, self._lock_seconds) if fresh else None
 
     def _found(self, answer: Answer) -> None:
         """Tell the other subscriptions what an acquire has brought."""
