@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import Final
 
 from flowable.external_worker_client import ExternalWorkerClient, Worker
+from flowable.external_worker_client.handlers.declared import declare
+from flowable.external_worker_client.job_options import resolve
 from flowable.external_worker_client.testing import EmbeddedAdapter, EmbeddedEngine, Process, Task
 
 OUTPUT: Final = Path(__file__).parents[1] / "build" / "benchmarks" / "coroutines.json"
-MOST_THREADS: Final = 7  # loop, keeper, courier, four that acquire and settle
+OTHER_THREADS: Final = 3  # loop, keeper, courier
 MOST_MEMORY: Final = 30.0  # kB for each coroutine
 PATIENCE: Final = 120.0  # seconds
 
@@ -71,6 +73,20 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def most_threads(number: int) -> int:
+    """Return how many threads a worker with so many coroutines may have: those that its own plan says, and the others.
+
+    The library says how many acquire and settle: what is written here a second time would be wrong one day.
+    """
+
+    async def handler() -> None: ...
+
+    threads = resolve("t", declare(handler), {"concurrency": number}, None).options.threads
+    if threads is None:
+        raise RuntimeError("the plan of the library has a thread for each coroutine")
+    return threads + OTHER_THREADS
+
+
 def measure(number: int) -> Figures:
     """Let so many coroutines wait."""
     engine = EmbeddedEngine(Process("p", Task("work", "t")), keep_events=4 * number)
@@ -112,9 +128,9 @@ def main() -> int:
     logging.disable(logging.INFO)
     # What is imported and made once is not counted.
     measure(20)
-    figures = measure(options.coroutines)
+    figures, most = measure(options.coroutines), most_threads(options.coroutines)
     asked = {
-        f"threads: {figures.threads}, at most {MOST_THREADS}": figures.threads <= MOST_THREADS,
+        f"threads: {figures.threads}, at most {most}": figures.threads <= most,
         f"memory: {figures.memory:.1f} kB for each, its job included, at most {MOST_MEMORY:g} kB": figures.memory
         <= MOST_MEMORY,
         f"settled: {figures.settled}, each once": figures.settled == {"complete": figures.coroutines},

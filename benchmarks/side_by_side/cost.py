@@ -27,6 +27,7 @@ from side_by_side.variants import VARIANTS, Variant
 
 BACKLOG, TOPICS = "backlog", "topics"
 VARIANTS_HERE: Final = ("fast", "concurrent")
+WITH_TOPICS: Final = (*VARIANTS_HERE, "worker")
 JOBS: Final = 1_000
 QUICK_JOBS: Final = 500
 EMBEDDED_BACKLOGS: Final = (100, 1_000, 10_000, 100_000)
@@ -77,7 +78,7 @@ def against_topics(bed: Bed, rounds: int, quick: bool) -> list[Sample]:
             places.append(bed.on_engine)
         for place in places:
             for topics in turns(NUMBERS, number):
-                for name in turns(("fast", "concurrent", "worker"), number):
+                for name in turns(WITH_TOPICS, number):
                     call = functools.partial(place.drain, VARIANTS[name], jobs // topics * topics, topics=topics)
                     attempts.measure(VARIANTS[name].scenario, place.name, number, call, topics)
     return attempts.samples

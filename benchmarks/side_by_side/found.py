@@ -37,7 +37,10 @@ LABELS = {
 
 MANY_TOPICS = 30
 SLOTS = 32
-FEW_JOBS, MANY_JOBS = 100, 100_000
+FEW_JOBS, MANY_JOBS, MANY_ON_ENGINE = 100, 100_000, 10_000
+
+#: What still counts as flat: the median is at most so many times as much as at the beginning of the curve.
+FLAT = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,36 @@ RATIOS: Sequence[Ask] = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve that was asked to be flat: its end is compared with its beginning, in the same rounds.
+
+    Attributes:
+        part: Of the benchmarks.
+        place: Where.
+        unit: Of what it is drawn against.
+        first: Where it begins.
+        last: Where it ends.
+    """
+
+    part: str
+    place: str
+    unit: str
+    first: int
+    last: int
+
+
+CURVES: Sequence[Curve] = (
+    Curve("backlog", "embedded", "waiting jobs", FEW_JOBS, MANY_JOBS),
+    Curve("backlog", "engine", "waiting jobs", FEW_JOBS, MANY_ON_ENGINE),
+    Curve("topics", "stub", "topics", 1, MANY_TOPICS),
+    Curve("topics", "engine", "topics", 1, MANY_TOPICS),
+)
+#: What is to be flat, of whom.
+COSTS = {"CPU a job": "cpu_ms_per_job", "memory": "rss_mb"}
+TRANSPORTS = {"default transport": CONCURRENT, "fast transport": FAST}
+
+
 def figures(samples: Sequence[Sample]) -> list[Figure]:
     """Return what was asked for, and what was found."""
     return [
@@ -121,7 +154,12 @@ def figures(samples: Sequence[Sample]) -> list[Figure]:
         pickup_figure(samples),
         *(chain_figure(samples, name, scenario) for name, scenario in (("`Worker`", WORKER), ("`subscribe`", PLAIN))),
         topics_figure(samples),
-        *backlog_figures(samples),
+        *(
+            flat_figure(samples, curve, cost, transport)
+            for curve in CURVES
+            for cost in COSTS
+            for transport in TRANSPORTS
+        ),
     ]
 
 
@@ -142,7 +180,7 @@ def ratio_figure(samples: Sequence[Sample], ask: Ask) -> Figure:
     asked = f"{'≥' if ask.least else '≤'} {ask.limit:g}"
     before = "1" if ask.base == V1 else NOT_MEASURED
     if ask.base != V1 and (v1 := compared(samples, ask, V1)) is not None:
-        before = f"{v1.median:.2f}"
+        before = with_interval(v1)
     if found is None:
         return Figure(ask.what, before, asked, NOT_MEASURED)
     holds = found.median >= ask.limit if ask.least else found.median <= ask.limit
@@ -201,25 +239,22 @@ def topics_figure(samples: Sequence[Sample]) -> Figure:
     return Figure(what, before, asked, f"{many:.0f} requests a minute; one topic {one:.0f}", holds)
 
 
-def backlog_figures(samples: Sequence[Sample]) -> list[Figure]:
-    """Return what a job costs when 100,000 wait, compared with 100."""
-    return [
-        _backlog_figure(samples, "CPU a job", "cpu_ms_per_job", 1.1),
-        _backlog_figure(samples, "memory", "rss_mb", 1.1),
-    ]
-
-
-def _backlog_figure(samples: Sequence[Sample], name: str, metric: str, limit: float) -> Figure:
-    what = f"{MANY_JOBS:,} waiting jobs (embedded), {name}, compared with {FEW_JOBS}"
-    few, many = (
-        values(samples, part="backlog", place="embedded", metric=metric, scenario=CONCURRENT, x=backlog)
-        for backlog in (FEW_JOBS, MANY_JOBS)
-    )
-    found = ratios(many, few)
+def flat_figure(samples: Sequence[Sample], curve: Curve, cost: str, transport: str) -> Figure:
+    """Return how much more a job, or a client, costs at the end of a curve than at its beginning."""
+    place = {"embedded": "embedded engine", "engine": "real engine"}.get(curve.place, curve.place)
+    what = f"{curve.last:,} {curve.unit} ({place}), {cost}, compared with {curve.first:,}: {transport}"
+    asked = f"flat: ≤ {FLAT:g}"
+    wanted = {
+        "part": curve.part,
+        "place": curve.place,
+        "metric": COSTS[cost],
+        "scenario": TRANSPORTS[transport],
+    }
+    found = ratios(values(samples, **wanted, x=curve.last), values(samples, **wanted, x=curve.first))
     if not found:
-        return Figure(what, "—", "the same", NOT_MEASURED)
+        return Figure(what, "—", asked, NOT_MEASURED)
     value = estimate(found)
-    return Figure(what, "—", "the same", f"{with_interval(value)} times", value.low <= limit)
+    return Figure(what, "—", asked, f"{with_interval(value)} times", value.median <= FLAT)
 
 
 # ---------------------------------------------------------------- what they are made of
@@ -256,9 +291,10 @@ def chained(samples: Iterable[Sample], scenario: str, metric: str) -> Delays | N
 
 
 def with_interval(value: Estimate) -> str:
-    """Write a ratio and its interval."""
+    """Write a ratio and its interval; of a single round there is none."""
     digits = 3 if value.median < 0.1 else 2  # noqa: PLR2004
-    return f"{value.median:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    low, median, high = (f"{each:.{digits}f}" for each in (value.low, value.median, value.high))
+    return f"{median} [{low}, {high}]" if value.number > 1 else median
 
 
 def by(

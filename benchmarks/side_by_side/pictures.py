@@ -35,6 +35,8 @@ def colour(scenario: str) -> str:
         return "js"
     if "fast" in scenario:
         return "fast"
+    if scenario.startswith((found.WORKER, "ours, async")):
+        return "worker"
     return "ours, plain" if scenario.startswith((found.PLAIN, "ours, batched")) else "ours"
 
 
@@ -66,14 +68,14 @@ def waiting(samples: Sequence[Sample], path: Path) -> Path | None:
     rows = _lines([each for each in here if each.place == "engine"])
     if not rows:
         return None
-    lines(path, "Handlers that wait for 50 ms, real engine", "handlers at once", "jobs a second", rows)
+    lines(path, "Handlers that wait for 50 ms, real engine", "handlers at once", "jobs a second", rows, apart=1.06)
     return path
 
 
 def pickup(samples: Sequence[Sample], path: Path) -> Path | None:
     """Draw how long jobs wait for an idle worker."""
     names = [
-        ("Worker", found.WORKER, 1, "fast"),
+        ("Worker", found.WORKER, 1, "worker"),
         ("Worker, 30 topics", found.WORKER, 30, "ours"),
         ("subscribe", found.PLAIN, None, "ours, plain"),
         ("1.0.2", found.V1, None, "v1"),

@@ -12,6 +12,11 @@ ROOT: Final = HERE.parents[1]
 BUILD: Final = ROOT / "build" / "benchmarks"
 
 
+def results(parts: Sequence[str]) -> Path:
+    """Return the file for what some parts found; of none, for what all of them did, which a part must not overwrite."""
+    return BUILD / f"{'-'.join(parts) or 'side_by_side'}.json"
+
+
 class BenchmarkError(Exception):
     """The benchmarks cannot go on; the text says why, in one line or with the end of what a program printed."""
 

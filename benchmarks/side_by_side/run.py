@@ -3,14 +3,14 @@
     python benchmarks/side_by_side/run.py                               # all parts, each within ten minutes
     python benchmarks/side_by_side/run.py --part drain --part cost --quick
 
-Writes what it found as JSON; `report.py` makes tables and plots of it.
+Writes what it found as JSON; `report.py` makes tables and plots of it. Parts on their own have a file of their own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +21,9 @@ from engine import launch
 from side_by_side import chain, cost, drain, loader, machine, pickup, processes, waiting
 from side_by_side.bed import QUICK_WARM, WARM, Bed
 from side_by_side.peers import VERSION_1
-from side_by_side.places import BUILD, BenchmarkError
+from side_by_side.places import BenchmarkError, results
 from side_by_side.samples import Sample
 
-OUTPUT: Final = BUILD / "side_by_side.json"
 ROUNDS: Final = 9
 QUICK_ROUNDS: Final = 2
 PARTS: Final[Mapping[str, Callable[[Bed, int, bool], list[Sample]]]] = {
@@ -37,16 +36,27 @@ PARTS: Final[Mapping[str, Callable[[Bed, int, bool], list[Sample]]]] = {
 }
 
 
-def main() -> int:
-    """Measure and write. Returns 1 if it cannot go on; what was measured until then is written."""
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what the command line says.
+
+    Raises:
+        SystemExit: There is no such part; those that there are have been printed. Nothing was started yet.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=PARTS, help="again for several; default: all")
     parser.add_argument(
         "--quick", action="store_true", help="a look: few rounds, few jobs, an engine that is half warm"
     )
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
-    parser.add_argument("--json", type=Path, default=OUTPUT, help="where the figures are written")
-    options = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="where the figures are written; default: as the parts are called")
+    options = parser.parse_args(given)
+    options.json = options.json or results(options.part or ())
+    return options
+
+
+def main() -> int:
+    """Measure and write. Returns 1 if it cannot go on; what was measured until then is written."""
+    options = arguments()
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     samples: list[Sample] = []
     load_before, loops = machine.load(), machine.loop_seconds()

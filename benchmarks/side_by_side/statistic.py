@@ -18,7 +18,7 @@ class Estimate:
         median: Of what was measured.
         low: Lower end of the interval.
         high: Upper end of the interval.
-        number: Of measurements.
+        number: Of measurements. Of one, the interval says nothing, and is not shown.
         confidence: How sure the interval is, from 0 to 1. Of fewer than six measurements it cannot be 0.95, whatever
             they are.
     """

@@ -11,6 +11,7 @@ from side_by_side.samples import Machine, Sample, values
 from side_by_side.statistic import Delays, Estimate, estimate, ratios, seconds
 
 NONE = "—"
+NOTHING = f"*{NOT_MEASURED}*"
 
 
 def all_of(samples: Sequence[Sample], machine: Machine) -> dict[str, str]:
@@ -21,6 +22,7 @@ def all_of(samples: Sequence[Sample], machine: Machine) -> dict[str, str]:
         "drain": drain(samples, "engine"),
         "drain-stub": drain(samples, "stub"),
         "waiting": waiting(samples),
+        "waiting-cost": waiting_cost(samples),
         "pickup": pickup(samples),
         "chain": chain(samples),
         "cost": cost(samples),
@@ -45,7 +47,7 @@ def about(machine: Machine) -> str:
         ("System", machine.system.split("-")[0]),
         ("Python", machine.python),
         *((f"Version of {name}", version) for name, version in sorted((machine.versions or {}).items())),
-        ("Load in the minute before", f"{machine.load_before:.2f}"),
+        ("Load in the minute before, at most", f"{machine.load_before:.2f}"),
         *((f"Noise: {each.name}", f"middle half is {each.spread:.0%} of the median wide") for each in machine.noise),
     ]
     return markdown(("", ""), rows)
@@ -64,9 +66,9 @@ def drain(samples: Sequence[Sample], place: str) -> str:
             (
                 label(str(scenario)),
                 number(_estimate(speed.values())),
-                ratio(_estimate(ratios(speed, ceiling))),
+                _compared(str(scenario), found.CEILING, speed, ceiling),
                 number(_estimate(cpu.values())),
-                ratio(_estimate(ratios(cpu, v1))),
+                _compared(str(scenario), found.V1, cpu, v1),
                 str(len(speed)),
             )
         )
@@ -78,11 +80,23 @@ def waiting(samples: Sequence[Sample]) -> str:
     """Return jobs a second by client and concurrency, when each handler waits for 50 ms."""
     here = [each for each in samples if each.part == "waiting" and each.metric == "jobs_per_second"]
     places = sorted({each.x for each in here if each.x is not None})
-    rows = []
-    for (place, scenario), group in _by_place(here):
-        cells = [number(_estimate(each.value for each in group if each.x == x)) for x in places]
-        rows.append((label(scenario), place, *cells))
-    return markdown(("Client", "On", *(f"{x:,.0f} at once" for x in places)), rows)
+    rows = [(label(scenario), place, *_along(group, places)) for (place, scenario), group in _by_place(here)]
+    return markdown(("Client", "On", *(f"{x:,.0f} at once" for x in places), "Rounds"), rows)
+
+
+def waiting_cost(samples: Sequence[Sample]) -> str:
+    """Return what a job costs the client then, and how much memory the client has."""
+    here = [each for each in samples if each.part == "waiting" and each.metric in COSTS]
+    # The ceiling is no client, and has no memory that was looked at.
+    here = [each for each in here if not each.scenario.startswith(found.CEILING)]
+    places = sorted({each.x for each in here if each.x is not None})
+    rows = [
+        (label(scenario), place, METRICS[metric], *_along(alike, places))
+        for metric in COSTS
+        for (place, scenario), group in _by_place(here)
+        if (alike := [each for each in group if each.metric == metric])
+    ]
+    return markdown(("Client", "On", "What", *(f"{x:,.0f} at once" for x in places), "Rounds"), rows)
 
 
 def pickup(samples: Sequence[Sample]) -> str:
@@ -136,12 +150,13 @@ def cost(samples: Sequence[Sample]) -> str:
                         label(scenario),
                         place,
                         METRICS[str(metric)],
-                        f"{float(x or 0):,.0f} {unit}",
+                        f"{float(x or 0):,.0f} {unit.removesuffix('s') if x == 1 else unit}",
                         number(_estimate(each.value for each in points[x])),
+                        str(len(points[x])),
                     )
                     for x in sorted(points, key=lambda x: float(x or 0))
                 ]
-    return markdown(("Client", "On", "What", "When", "Found"), rows)
+    return markdown(("Client", "On", "What", "When", "Found", "Rounds"), rows)
 
 
 def processes(samples: Sequence[Sample]) -> str:
@@ -149,10 +164,14 @@ def processes(samples: Sequence[Sample]) -> str:
     here = [each for each in samples if each.part == "processes"]
     metrics = list(map(str, by(here, lambda each: each.metric)))
     rows = [
-        (label(scenario), *(number(_estimate(values(group, metric=metric).values())) for metric in metrics))
+        (
+            label(scenario),
+            *(number(_estimate(values(group, metric=metric).values())) for metric in metrics),
+            str(len({each.round for each in group})),
+        )
         for (_, scenario), group in _by_place(here)
     ]
-    return markdown(("Client", *(METRICS.get(metric, metric) for metric in metrics)), rows)
+    return markdown(("Client", *(METRICS.get(metric, metric) for metric in metrics), "Rounds"), rows)
 
 
 #: What metrics are called on the page.
@@ -182,16 +201,11 @@ def number(value: Estimate | None) -> str:
     return f"{median} [{low}, {high}]" if value.number > 1 else median
 
 
-def ratio(value: Estimate | None) -> str:
-    """Write a median of ratios with its interval."""
-    return NONE if value is None else with_interval(value)
-
-
 def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Write a table, or say that there is nothing for it."""
     lines = [head, ("---",) * len(head), *rows]
     if len(lines) == 2:  # noqa: PLR2004 - the head alone
-        return f"*{NOT_MEASURED}*"
+        return NOTHING
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
 
 
@@ -201,6 +215,28 @@ def text(table: str) -> str:
     rows = [row for row in rows if not set("".join(row)) <= {"-"}]
     widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows)))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _compared(scenario: str, base: str, own: dict[int, float], of: dict[int, float]) -> str:
+    """Write how a client compares with another in the same rounds, and in how many if it was measured in more."""
+    if scenario == base:
+        return "1"
+    paired = _estimate(ratios(own, of))
+    if paired is None:
+        return NONE
+    return with_interval(paired) + (f", of {_rounds(paired.number)}" if paired.number < len(own) else "")
+
+
+def _along(samples: Sequence[Sample], places: Sequence[float]) -> list[str]:
+    """Write what was measured at each place of a curve, and in how many rounds: the fewest and the most."""
+    series = [[each.value for each in samples if each.x == x] for x in places]
+    counts = [len(each) for each in series if each]
+    fewest, most = min(counts), max(counts)
+    return [*(number(_estimate(each)) for each in series), str(most) if fewest == most else f"{fewest} to {most}"]
+
+
+def _rounds(number: int) -> str:
+    return "1 round" if number == 1 else f"{number} rounds"
 
 
 def _estimate(of: Iterable[float]) -> Estimate | None:

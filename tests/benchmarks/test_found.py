@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from side_by_side import found
 from side_by_side.samples import Sample
+from side_by_side.statistic import estimate
 from tests.support.made_up_samples import everything
 
 SAMPLES = everything()
@@ -31,7 +34,11 @@ def changed(factor: float, **wanted: object) -> list[Sample]:
 def test_rounds_are_compared_with_themselves() -> None:
     """What slows down everybody is no difference: the interval is as narrow as the ratios are alike."""
     assert figure("ceiling: fast transport", SAMPLES) == found.Figure(
-        "drain, share of the ceiling: fast transport, concurrency 4", "0.20", "≥ 0.8", "0.85 [0.85, 0.85]", holds=True
+        "drain, share of the ceiling: fast transport, concurrency 4",
+        "0.20 [0.20, 0.20]",
+        "≥ 0.8",
+        "0.85 [0.85, 0.85]",
+        holds=True,
     )
 
 
@@ -48,8 +55,24 @@ def test_rounds_are_compared_with_themselves() -> None:
         ("pick-up", {"scenario": found.WORKER, "metric": "requests_per_minute"}, 1.2),
         ("`Worker` defaults, chains", {"scenario": found.WORKER, "part": "chain"}, 1.5),
         ("`subscribe` defaults, chains", {"scenario": found.PLAIN, "part": "chain"}, 1.5),
-        ("jobs (embedded), CPU", {"part": "backlog", "metric": "cpu_ms_per_job", "x": found.MANY_JOBS}, 1.3),
-        ("jobs (embedded), memory", {"part": "backlog", "metric": "rss_mb", "x": found.MANY_JOBS}, 1.3),
+        *(
+            (
+                f"{curve.last:,} {curve.unit} ({where}), {cost}, compared with {curve.first:,}: {transport}",
+                {
+                    "part": curve.part,
+                    "place": curve.place,
+                    "metric": found.COSTS[cost],
+                    "x": curve.last,
+                    "scenario": found.TRANSPORTS[transport],
+                },
+                1.3,
+            )
+            for curve, where in zip(
+                found.CURVES, ("embedded engine", "real engine", "stub", "real engine"), strict=True
+            )
+            for cost in found.COSTS
+            for transport in found.TRANSPORTS
+        ),
         ("idle topics", {"metric": "requests_per_minute", "x": found.MANY_TOPICS}, 2.0),
     ],
 )
@@ -57,6 +80,33 @@ def test_what_is_worse_than_asked_does_not_hold(what: str, wanted: dict[str, obj
     """Each of them holds as it is made up, and does not when it is a little worse."""
     assert figure(what, SAMPLES).holds is True
     assert figure(what, changed(factor, **wanted)).holds is False
+
+
+def test_flat_is_what_the_page_says() -> None:
+    """At most 1.25 times, said where it is asked for, and measured against the beginning of the same curve."""
+    what = "30 topics (stub), CPU a job, compared with 1: fast transport"
+    longer = {"part": "topics", "place": "stub", "metric": "cpu_ms_per_job", "scenario": found.FAST, "x": 30}
+    for factor, shown, holds in ((1.25, "1.25", True), (1.26, "1.26", False), (0.5, "0.50", True)):
+        assert figure(what, changed(factor, **longer)) == found.Figure(
+            what, "—", "flat: ≤ 1.25", f"{shown} [{shown}, {shown}] times", holds=holds
+        )
+
+
+def test_one_round_has_no_interval() -> None:
+    """It would say that somebody is sure."""
+    once = [each for each in SAMPLES if each.round == 0]
+    assert figure("ceiling: fast", once).found == "0.85"
+    assert figure("30 topics (stub), memory, compared with 1: fast", once).found == "1.00 times"
+    others = [each for each in SAMPLES if each.round == 0 or each.scenario == found.CEILING]
+    assert figure("ceiling: fast", others).found == "0.85"
+    v1_once = [each for each in SAMPLES if each.round == 0 or not each.scenario.startswith("1.0.2")]
+    assert figure("ceiling: fast", v1_once).before == "0.20"
+
+
+@given(st.lists(st.floats(min_value=0.001, max_value=1000), min_size=1, max_size=12))
+def test_an_interval_is_shown_where_there_is_one(ratios: list[float]) -> None:
+    """Of more than one round, always."""
+    assert ("[" in found.with_interval(estimate(ratios))) == (len(ratios) > 1)
 
 
 def test_what_is_missing_is_not_measured() -> None:

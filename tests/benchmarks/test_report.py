@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from side_by_side import report, tables
-from side_by_side.samples import Document
+from side_by_side import found, report, tables
+from side_by_side.samples import Document, Noise
 from side_by_side.statistic import estimate
 from tests.support.made_up_samples import MACHINE, everything
 
@@ -43,6 +44,75 @@ def test_numbers_have_as_many_digits_as_mean_something() -> None:
     assert tables.number(estimate([0.3333, 0.34, 0.35])) == "0.340 [0.333, 0.350]"
     assert tables.number(estimate([0.0])) == "0"
     assert tables.number(None) == "—"
+
+
+def test_a_ratio_says_no_more_than_the_rounds_that_both_sides_have() -> None:
+    """Nine rounds of one side and one of the other are one round; what is compared with itself says nothing."""
+    once = [each for each in DOCUMENT.samples if each.round == 0 or not each.scenario.startswith("1.0.2")]
+    rows = {
+        row.split(" | ")[0].strip("| "): row.strip("| ").split(" | ") for row in tables.drain(once, "stub").splitlines()
+    }
+    assert rows["fast transport, concurrency 4"][2:] == [
+        "0.85 [0.85, 0.85]",
+        "0.316 [0.300, 0.353]",
+        "0.091, of 1 round",
+        "9",
+    ]
+    assert rows["ceiling"][2] == "1"
+    assert rows["1.0.2"][1:] == ["1,200", "0.20", "3.30", "1", "1"]
+    twice = [each for each in DOCUMENT.samples if each.round < 2 or not each.scenario.startswith("1.0.2")]
+    assert "0.091 [0.091, 0.091], of 2 rounds" in tables.drain(twice, "stub")
+
+
+def test_rounds_are_counted_along_a_curve() -> None:
+    """The fewest and the most, since one interval is of less than another; a place without any does not count."""
+    some = [each for each in DOCUMENT.samples if each.round in {0, 4, 8} or each.x == 32]
+    rows = tables.waiting(some).splitlines()
+    assert [row.rsplit(" | ", 1)[1] for row in rows[2:]] == ["3 to 9 |", "3 to 9 |", "3 |"]
+    assert tables.cost(some).splitlines()[2].endswith(" | 3 |")
+
+
+def test_memory_of_handlers_that_wait_is_told() -> None:
+    """And what they cost, of all clients; the ceiling is none."""
+    waits = next(each for each in DOCUMENT.samples if each.part == "waiting" and each.scenario.startswith("ours"))
+    ceiling = replace(waits, scenario="ceiling, 50 ms", metric="cpu_ms_per_job")
+    table = tables.waiting_cost([ceiling, replace(waits, metric="rss_mb", value=240.0, x=256)])
+    assert table.splitlines()[2:] == ["| fast transport, threads | engine | memory, MB | 240 | 1 |"]
+
+
+def test_a_machine_is_as_restless_as_in_its_worst_hour() -> None:
+    """Of several documents; those of which no part is taken do not count."""
+
+    def document(part: str, spread: float, load: float) -> Document:
+        noise = Noise(name="loop", low=0.9, median=1.0, high=1.1, spread=spread)
+        machine = replace(MACHINE, noise=[noise], load_before=load)
+        return Document(machine=machine, samples=[replace(DOCUMENT.samples[0], part=part)])
+
+    merged = report.merged([document("a", 0.9, 9), document("b", 0.4, 4.5), document("a", 0.1, 0.5)])
+    assert ([each.spread for each in merged.machine.noise], merged.machine.load_before) == ([0.4], 4.5)
+
+
+@pytest.mark.parametrize(("check", "status"), [([], 0), (["--check"], 1)], ids=["report", "check"])
+def test_what_is_not_as_asked_is_named(
+    check: list[str],
+    status: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A report that was written is one, whatever it says; whoever wants a check asks for it."""
+    worse = [replace(each, value=2 * each.value) if each.x == found.MANY_JOBS else each for each in DOCUMENT.samples]
+    file = tmp_path / "found.json"
+    Document(machine=MACHINE, samples=worse).write(file)
+    monkeypatch.setattr(sys, "argv", ["report.py", str(file), *check])
+    monkeypatch.setattr(report, "draw", lambda *_: [])
+    assert report.main() == status
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not as asked: ")]
+    assert len(said) == 4
+    assert said[0] == (
+        "not as asked: 100,000 waiting jobs (embedded engine), CPU a job, compared with 100: default transport: "
+        "2.00 [2.00, 2.00] times, asked flat: ≤ 1.25"
+    )
 
 
 def test_the_page_has_a_place_for_every_table() -> None:

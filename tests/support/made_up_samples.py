@@ -84,11 +84,15 @@ def _chain() -> Iterator[Sample]:
 def _curves() -> Iterator[Sample]:
     for number in range(ROUNDS):
         for scenario, cpu in {"ours, fast, concurrency 4": 0.3, "ours, concurrency 4": 1.0}.items():
-            for backlog in (100, 1_000, 10_000, 100_000):
-                yield _sample("backlog", scenario, "embedded", "cpu_ms_per_job", number, cpu, backlog)
-                yield _sample("backlog", scenario, "embedded", "rss_mb", number, 40.0, backlog)
-            for topics in (1, 3, 10, 30):
-                yield _sample("topics", scenario, "stub", "cpu_ms_per_job", number, cpu, topics)
+            for part, place, places in (
+                ("backlog", "embedded", (100, 1_000, 10_000, 100_000)),
+                ("backlog", "engine", (100, 1_000, 10_000)),
+                ("topics", "stub", (1, 3, 10, 30)),
+                ("topics", "engine", (1, 3, 10, 30)),
+            ):
+                for x in places:
+                    yield _sample(part, scenario, place, "cpu_ms_per_job", number, cpu, x)
+                    yield _sample(part, scenario, place, "rss_mb", number, 40.0, x)
 
 
 def _processes() -> Iterator[Sample]:
