@@ -177,6 +177,33 @@ def test_it_is_not_looked_while_another_acquire_of_the_client_is_on_the_wire(wor
     assert len(engine.sent("fail")) == 1
 
 
+def test_a_look_that_has_to_wait_for_others_is_asked_for_once_a_second_and_not_again_and_again(
+    workshops: Workshops,
+) -> None:
+    """Otherwise all topics of a client would keep each other from looking, and the engine busy."""
+    workshop = workshops()
+    engine, clock = workshop.engine, workshop.clock
+    assert clock is not None
+    engine.deploy(Process("q", Task("other", "u")))
+    slow = threading.Event()
+
+    def before(operation: str, body: dict[str, Any]) -> None:
+        if operation == "acquire" and body["topic"] == "u" and not slow.is_set():
+            slow.set()
+            clock.wait(threading.Event(), 4.0)
+
+    workshop.wire.before = before
+    client = workshop.client()
+    client.subscribe("u", lambda job, result: None)
+    assert slow.wait(PATIENCE)
+    engine.faults.lost_answer("acquire", "after")
+    (instance,) = workshop.start(1)
+    client.subscribe("t", lambda job, result: None)
+    engine.wait_for_end(instance)
+    assert 4 <= clock.now() <= 6
+    assert 4 <= len(engine.sent("acquire", topic="t")) <= 12
+
+
 @pytest.mark.parametrize("slots", [1, 3])
 def test_a_stop_looks_once_more(world: World, slots: int) -> None:
     """So that nothing stays locked after a worker has left in order."""

@@ -485,8 +485,8 @@ class World:
                 held.append(each)
                 self.everything.append(each)
         self.agenda.acquired(held, self.now, chance.number, answered=len(jobs))
-        if (due := self.lost.next_look()) is not None:
-            self.agenda.ask_no_later_than(due)
+        if (ask_by := self.lost.ask_by(self.now, chance.number)) is not None:
+            self.agenda.ask_no_later_than(ask_by)
         for _ in range(len(held) - 1):
             self._nudge(next((each for each in self.seats if _idle(each)), None))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowable.external_worker_client.runtime.lost_acquires import FIRST_LOOK, LostAcquire, LostAcquires
+from flowable.external_worker_client.runtime.lost_acquires import ASK_AGAIN, FIRST_LOOK, LostAcquire, LostAcquires
 
 
 def _lost(
@@ -28,6 +28,21 @@ def test_what_was_lost_is_looked_for_soon_and_when_it_would_have_timed_out() -> 
     assert once.next_look() == 35.0
     assert once.due(34.9) == frozenset()
     assert once.looked({"w.1"}, now=35.0) == LostAcquires()
+
+
+@given(st.floats(0, 100), st.floats(0, 1))
+def test_whoever_is_to_ask_for_a_look_does_it_when_it_is_due_or_later_and_never_at_once(
+    now: float, chance: float
+) -> None:
+    """Within a quarter of a second of each other; and about a second after a look that had to wait for others."""
+    lost = _lost("w.1", now=1.0)
+    due, ask_by = 1.0 + FIRST_LOOK, lost.ask_by(now, chance)
+    assert ask_by is not None
+    if now < due:
+        assert due <= ask_by <= due + 0.25
+    else:
+        assert now + 0.75 * ASK_AGAIN <= ask_by <= now + ASK_AGAIN
+    assert LostAcquires().ask_by(now, chance) is None
 
 
 def test_one_look_is_enough_once_the_time_out_is_over() -> None:

@@ -131,6 +131,11 @@ class Acquiring:
         """Return when to look for lost acquires next, on the clock. `None`: nothing is lost."""
         return self._lost.next_look()
 
+    def ask_by(self) -> float | None:
+        """See `LostAcquires.ask_by`."""
+        lost = self._lost
+        return lost.ask_by(self._clock.now(), self._chance()) if lost.entries else None
+
     def look_for_lost(self, *, at_once: bool = False) -> None:
         """Look for lost acquires if one is due, unless an acquire is on the wire; give back what they locked.
 

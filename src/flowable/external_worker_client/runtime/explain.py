@@ -60,6 +60,8 @@ def late_start(lock: float, run: float) -> str:
 
 def _what(reading: Reading) -> str:
     status = reading.status
+    if reading.elsewhere is not None and reading.meaning is not Meaning.FAULT:
+        return _elsewhere(reading, reading.elsewhere)
     match reading.meaning:
         case Meaning.NOT_SENT | Meaning.FAULT | Meaning.ENGINE_ERROR as meaning:
             return _SAID[meaning].format(status)
@@ -71,6 +73,17 @@ def _what(reading: Reading) -> str:
             return _not_the_engine(status)
         case meaning:
             return f"the engine answered {status} ({meaning.value})"
+
+
+def _elsewhere(reading: Reading, server: str) -> str:
+    """Say that another server is to blame: whoever looks at the engine finds nothing."""
+    if reading.status is not None:
+        happened = f"{server} answered {reading.status}"
+    elif reading.meaning is Meaning.NOT_SENT:
+        happened = f"no connection to {server}"
+    else:
+        happened = f"no answer from {server}"
+    return f"{happened}, which is not the engine, but was asked by the session's auth, a hook or a redirect"
 
 
 def _not_the_engine(status: int | None) -> str:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from traceback import walk_tb
+
+from flowable.external_worker_client.errors import InvalidArgumentError
+
+#: What the names of this library's modules begin with.
+_OURS = f"{__name__.partition('.runtime.')[0]}."
 
 
 class Log:
@@ -33,8 +39,15 @@ class Log:
             level: Of `logging`.
             message: With `%` placeholders.
             *args: What goes into them.
-            error: An exception whose trace is logged with it. `None`: none.
+            error: An exception whose trace is logged with it, unless this library refused something by itself: its text
+                says all, and the trace leads through nobody's code but ours. `None`: none.
             **facts: Attributes of the record: `topic`, `job_id`, `correlation_id`.
         """
         with suppress(BaseException):
-            self._logger.log(level, message, *args, exc_info=error, extra=facts, stacklevel=2)
+            trace = None if isinstance(error, InvalidArgumentError) and _ours_alone(error) else error
+            self._logger.log(level, message, *args, exc_info=trace, extra=facts, stacklevel=2)
+
+
+def _ours_alone(error: BaseException) -> bool:
+    """Say whether an exception was raised by this library, and came through no other code."""
+    return all(str(frame.f_globals.get("__name__")).startswith(_OURS) for frame, _ in walk_tb(error.__traceback__))

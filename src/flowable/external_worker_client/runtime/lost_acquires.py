@@ -18,6 +18,12 @@ from flowable.external_worker_client.runtime.backoff import Backoff
 #: Before the first look: the engine may be about to carry the request out.
 FIRST_LOOK = 0.25  # seconds
 
+#: A look that could not be made when it was due, because others were asking, is asked for again after so long.
+ASK_AGAIN = 1.0  # seconds
+
+#: Within so long, the subscriptions of a client ask for a look that all of them know of.
+_SPREAD = 0.25  # seconds
+
 _FAILED = Backoff(first=0.5, ceiling=10.0, jitter=0.2)
 
 
@@ -79,6 +85,21 @@ class LostAcquires:
     def next_look(self) -> float | None:
         """Return when to look next. `None`: nothing is lost."""
         return min(entry.due for entry in self.entries) if self.entries else None
+
+    def ask_by(self, now: float, chance: float) -> float | None:
+        """Return by when a subscription is to ask for jobs, which is when looks are made. `None`: there is no reason to.
+
+        Every subscription of a client does, because none of them can be relied on: it may have all it can work on. So
+        they do not do it at once, nor again and again while there is no moment in which nobody asks.
+
+        Args:
+            now: The time.
+            chance: A random number from 0 to 1, for the jitter.
+        """
+        due = self.next_look()
+        if due is None:
+            return None
+        return due + _SPREAD * chance if due > now else now + ASK_AGAIN * (1.0 - _SPREAD * chance)
 
     def looked(self, owners: Iterable[str], now: float) -> LostAcquires:
         """Return what is still lost after a look for some owners that was answered."""

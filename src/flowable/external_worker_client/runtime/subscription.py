@@ -295,6 +295,8 @@ class Consumer:
                 self._agenda.look_later(self._clock.now())
             return
         if step.idle and self._lookout is not None:
+            # Nothing else may be asked for long.
+            self._acquiring.look_for_lost()
             until = self._lookout.wait_until(self._rest_client(), self._clock)
             if until is not None:
                 self._wants_nothing()
@@ -401,9 +403,9 @@ class Consumer:
             self._agenda.acquired(held, self._clock.now(), self._chance(), answered=answered, age=there_for)
             self._agenda.releasing += bool(foreign)
             starving = self._agenda.polling.starving and not starved
-            due = self._acquiring.next_look()
-            if due is not None:
-                self._agenda.ask_no_later_than(due)
+            ask_by = self._acquiring.ask_by()
+            if ask_by is not None:
+                self._agenda.ask_no_later_than(ask_by)
             useful = min(len(held) - 1, len(self._idle))
             woken = [self._awake() for _ in range(useful)]
         for thread in woken:
