@@ -48,8 +48,8 @@ def main() -> int:
     document = merged([Document.read(path) for path in options.documents or [results(options.part)]])
     written = tables.all_of(document.samples, document.machine)
     for name, table in written.items():
-        if table != tables.NOTHING:
-            print(f"\n{name}\n\n{tables.text(table)}")
+        if there := tables.measured(table):
+            print(f"\n{name}\n\n{tables.text(there)}")
     drawn = draw(document, PLOTS if options.write_page else BUILD / "plots")
     if options.write_page:
         if not drawn:

@@ -209,6 +209,14 @@ def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
 
 
+def measured(table: str) -> str:
+    """Return a table without the figures that were not measured; nothing if there are no others."""
+    if table == NOTHING:
+        return ""
+    lines = [line for line in table.splitlines() if not line.endswith(f"| {NOT_MEASURED} | {NONE} |")]
+    return "\n".join(lines) if len(lines) > 2 else ""  # noqa: PLR2004 - the head alone
+
+
 def text(table: str) -> str:
     """Write a table of Markdown with its columns under each other, for a terminal."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]

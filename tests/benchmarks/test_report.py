@@ -32,6 +32,14 @@ def test_a_run_of_one_part_has_tables_that_say_so() -> None:
     assert "| Worker | 0.40 s | 0.43 s | 0.44 s | 0.32 s | 20 |" in written["chain"].splitlines()
 
 
+def test_a_terminal_gets_what_was_measured() -> None:
+    """Of a run of one part, the rest would only be in the way; on the page it stands, so that nobody misses it."""
+    some = tables.all_of([each for each in DOCUMENT.samples if each.part == "chain"], MACHINE)
+    assert len(tables.measured(some["figures"]).splitlines()) == 4
+    assert tables.measured(some["drain"]) == tables.measured(tables.figures([])) == ""
+    assert tables.measured(some["chain"]) == some["chain"]
+
+
 def test_what_never_came_is_told() -> None:
     """Beside how many did: in percentiles it has no place."""
     lost = replace(next(each for each in DOCUMENT.samples if each.part == "chain"), metric="never", value=2.0)
