@@ -192,6 +192,39 @@ def tunnelling(port: int) -> Iterator[Serving]:
             end.close()
 
 
+@contextmanager
+def turning_away(*, newest: ssl.TLSVersion) -> Iterator[Serving]:
+    """Be a server that wants a certificate of the client, and waits until it was understood that there was none.
+
+    One that closed at once would reset the connection, and nobody would hear why.
+    """
+    context = tls_of_a_server(asks_for_certificate=True)
+    context.maximum_version = newest
+
+    class TurningAway(Serving):
+        def _serve(self, connection: socket.socket, received: list[bytes]) -> None:
+            came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+            session = context.wrap_bio(came, goes, server_side=True)
+            with closing(connection), suppress(OSError):
+                refused = False
+                while data := connection.recv(65_536):
+                    came.write(data)
+                    try:
+                        if not refused:
+                            session.do_handshake()
+                    except ssl.SSLWantReadError:
+                        pass
+                    except ssl.SSLError:
+                        refused = True
+                    connection.sendall(goes.read())
+
+    made = TurningAway(lambda _: None)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 def tls_of_a_server(*, asks_for_certificate: bool = False) -> ssl.SSLContext:
     """Return what a server for localhost needs to encrypt."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

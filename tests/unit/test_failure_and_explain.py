@@ -478,6 +478,31 @@ def test_a_job_that_keeps_failing_ends_after_its_attempts(
             Reading(Meaning.NOT_THE_ENGINE, 200, "Sign in"),
             "something else than the engine answered (200): check flowable_host and the gateway: Sign in",
         ),
+        (
+            Reading(Meaning.NOT_SENT, None, "refused", elsewhere="sso.test:443"),
+            (
+                "no connection to sso.test:443, which is not the engine, but was asked by the session's auth, a hook "
+                "or a redirect: refused"
+            ),
+        ),
+        (
+            Reading(Meaning.UNCLEAR, None, "reset", elsewhere="sso.test:443"),
+            (
+                "no answer from sso.test:443, which is not the engine, but was asked by the session's auth, a hook "
+                "or a redirect: reset"
+            ),
+        ),
+        (
+            Reading(Meaning.NOT_THE_ENGINE, 403, "No", elsewhere="sso.test:443"),
+            (
+                "sso.test:443 answered 403, which is not the engine, but was asked by the session's auth, a hook "
+                "or a redirect: No"
+            ),
+        ),
+        (
+            Reading(Meaning.FAULT, None, "KeyError: 'token'", elsewhere="sso.test:443"),
+            "the session, its auth or a hook of it raised: KeyError: 'token'",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -486,12 +511,12 @@ def test_the_log_says_what_happened_and_what_to_look_at(reading: Reading, expect
     assert explain(reading) == expected
 
 
-@given(st.sampled_from(Meaning), st.none() | st.integers(100, 599), st.text())
+@given(st.sampled_from(Meaning), st.none() | st.integers(100, 599), st.text(), st.sampled_from([None, "sso.test:443"]))
 def test_every_reading_is_explained_in_one_line_of_bounded_length(
-    meaning: Meaning, status: int | None, text: str
+    meaning: Meaning, status: int | None, text: str, elsewhere: str | None
 ) -> None:
     """Whatever a gateway puts into its pages."""
-    explanation = explain(Reading(meaning, status, text))
+    explanation = explain(Reading(meaning, status, text, elsewhere=elsewhere))
     assert len(explanation) < 500
     assert len(explanation.splitlines()) == 1
 

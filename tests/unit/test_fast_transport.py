@@ -324,17 +324,19 @@ def test_certificates_that_are_not_there_are_named(what: str) -> None:
 
 
 def test_files_without_certificates_are_refused(tmp_path: Path) -> None:
-    """Authorities when the client is made, and what a client shows by the first request."""
+    """Authorities when the client is made, and what a client shows by the first request, as requests does."""
     (tmp_path / "some.pem").write_text("nothing")
     for path in (tmp_path, tmp_path / "some.pem"):
         with pytest.raises(InvalidArgumentError, match="with certificates in PEM"):
             _encrypted(verify=str(path))
     made = _encrypted(cert=str(tmp_path / "some.pem"))
-    with pytest.raises(InvalidArgumentError, match=r'can be used .*transport="requests"'):
+    with pytest.raises(TransportFailure) as caught:
         made.send(POST)
+    assert isinstance(caught.value.cause, requests.exceptions.SSLError)
+    assert "some.pem: no certificate and key" in str(caught.value.cause)
     (tmp_path / "some.pem").write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
     made = _encrypted(verify=str(tmp_path))
-    with pytest.raises(InvalidArgumentError, match=r'can be used .*transport="requests"'):
+    with pytest.raises(InvalidArgumentError, match=r'can be used \(.*BadEncoding\).*transport="requests"'):
         made.send(POST)
 
 
@@ -459,6 +461,7 @@ _TEXTS = st.sampled_from(
         "operation timed out",
         "deadline has elapsed",
         "tunnel error: unsuccessful",
+        "tunnel error: unexpected end of file",
         "invalid peer certificate: UnknownIssuer",
         "received fatal alert: HandshakeFailure",
         "request or response body error",
@@ -469,15 +472,19 @@ _TEXTS = st.sampled_from(
 )
 
 
-@given(texts=st.lists(_TEXTS, min_size=1), proxied=st.booleans())
-def test_only_what_failed_while_connecting_was_not_sent(texts: list[str], proxied: bool) -> None:
+@given(texts=st.lists(_TEXTS, min_size=1), proxy=st.sampled_from([None, "proxy.test:8080"]))
+def test_only_what_failed_while_connecting_was_not_sent(texts: list[str], proxy: str | None) -> None:
     """Whatever else is said; and the exception that people see says the same as what came with it."""
-    found = failure("RequestError", texts, where="engine.test", timeout=(1.0, 2.0), proxied=proxied)
+    found = failure("RequestError", texts, where="engine.test", timeout=(1.0, 2.0), proxy=proxy)
     # The first is about the whole request, unless it is the only one.
     assert (found.kind is FailureKind.NOT_SENT) == ("client error (Connect)" in (texts[1:] or texts))
     assert failure_kind(found.cause) is found.kind
     assert isinstance(found.cause, requests.RequestException)
-    assert str(found.cause)
+    said = str(found.cause)
+    # Wherever the engine is named that was not reached, so is the proxy.
+    assert not said.startswith("(")
+    assert ("proxy.test:8080" in said) == (proxy is not None and found.kind is FailureKind.NOT_SENT)
+    assert isinstance(found.cause, requests.exceptions.ProxyError) <= (proxy is not None)
 
 
 def test_an_address_that_cannot_be_used_was_surely_not_sent() -> None:

@@ -6,7 +6,9 @@ Each test runs on both transports.
 from __future__ import annotations
 
 import gzip
+import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,11 +29,14 @@ from tests.support.wire import (
     serving,
     tls_of_a_server,
     tunnelling,
+    turning_away,
     wire,
 )
 from urllib3.exceptions import InsecureRequestWarning
 
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
+from flowable.external_worker_client.rest.answers import Meaning
+from flowable.external_worker_client.rest.failures import read
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
 from flowable.external_worker_client.rest.operations import COMPLETE, LIST
 from flowable.external_worker_client.rest.pyreqwest_transport import PyreqwestTransport
@@ -117,9 +122,55 @@ def test_a_request_arrives_as_it_was_made_and_the_answer_comes_back_whole(transp
 
 def test_a_refused_connection_was_surely_not_sent(transport: Maker) -> None:
     """Nobody listens."""
-    failure = _failure(transport(free_port()))
+    port = free_port()
+    failure = _failure(transport(port))
     assert failure.kind is FailureKind.NOT_SENT
     assert isinstance(failure.cause, requests.exceptions.ConnectionError)
+    reading = read(failure.cause, COMPLETE, 0.0)
+    assert reading.text.startswith(f"ConnectionError: 127.0.0.1:{port}: ")
+    assert reading.elsewhere is None
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_the_exception_has_the_request(transport: Maker, *, secured: bool) -> None:
+    """For those who look at what they catch."""
+    address = f"http{'s' * secured}://127.0.0.1:{free_port()}"
+    failure = _failure(transport(0, host=address))
+    assert isinstance(failure.cause, requests.RequestException)
+    asked: Any = failure.cause.request
+    assert (asked.method, asked.url, asked.body) == ("POST", address + POST.path, POST.body)
+
+
+class Fetching(AuthBase):
+    """Credentials that ask somebody for a token."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Ask."""
+        requests.post(self.url, timeout=5).raise_for_status()
+        return r
+
+
+def test_whoever_gives_no_token_is_named_and_is_not_the_engine(transport: Maker) -> None:
+    """It is away, or does not answer, or answers with an error: the engine had no part in that."""
+    refused = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+    away = free_port()
+    with serving() as engine, serving(lambda _: None) as silent, serving(lambda _: refused) as failing:
+        readings = []
+        for port in (away, silent.port, failing.port):
+            auth = Fetching(f"http://u:s3cret@127.0.0.1:{port}/token?key=s3cret")
+            with closing(transport(engine.port, customize=_with_auth(auth))) as made:
+                with pytest.raises((TransportFailure, requests.RequestException)) as caught:
+                    made.send(POST)
+                error = caught.value
+                readings.append(read(error.cause if isinstance(error, TransportFailure) else error, COMPLETE, 0.0))
+        assert engine.requests == []
+    for reading, port in zip(readings, (away, silent.port, failing.port), strict=True):
+        assert reading.elsewhere == f"127.0.0.1:{port}"
+        assert "s3cret" not in reading.text
+    assert [reading.meaning for reading in readings] == [Meaning.NOT_SENT, Meaning.UNCLEAR, Meaning.OVERLOADED]
 
 
 def test_a_connection_that_is_not_taken_in_time_was_surely_not_sent(transport: Maker) -> None:
@@ -525,7 +576,83 @@ def test_a_client_shows_its_certificate(transport: Maker, tmp_path: Path, *, pai
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+def test_a_server_that_wants_a_certificate_says_so(transport: Maker, newest: ssl.TLSVersion) -> None:
+    """Within the handshake or, with TLS 1.3, once the client believes that it is over."""
+    with turning_away(newest=newest) as server:
+        failure = _failure(transport(0, host=_https(server), customize=_trusting))
+    assert isinstance(failure.cause, requests.exceptions.SSLError)
+    assert "alert" in str(failure.cause).lower()
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("client-encrypted.pem", "encrypted"), ("server.pem", "not that of the certificate|mismatch")],
+    ids=["encrypted", "of another certificate"],
+)
+def test_a_key_that_cannot_be_used_is_said_to_be_so(transport: Maker, key: str, said: str) -> None:
+    """By the first request, in words, and nothing is sent."""
+    cert = (str(CERTIFICATES / "client.pem"), str(CERTIFICATES / key))
+    with serving(tls=tls_of_a_server()) as server:
+        failure = _failure(transport(0, host=_https(server), customize=lambda session: setattr(session, "cert", cert)))
+    assert isinstance(failure.cause, requests.exceptions.SSLError)
+    assert re.search(said, str(failure.cause))
+    assert server.requests == []
+
+
+def test_what_is_wrong_with_a_certificate_is_text(transport: Maker) -> None:
+    """Not a tuple of texts."""
+    with serving(tls=tls_of_a_server()) as server:
+        failure = _failure(transport(0, host=_https(server)))
+    assert isinstance(failure.cause, requests.exceptions.SSLError)
+    assert "localhost" in str(failure.cause)
+    assert not str(failure.cause).startswith("(")
+
+
 # ---------------------------------------------------------------- proxies
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        ("not a proxy", requests.exceptions.InvalidURL),
+        ("http://", requests.exceptions.InvalidProxyURL),
+        ("http://u:s3cret@proxy.invalid:99999", requests.exceptions.InvalidURL),
+        ("gopher://u:s3cret@proxy.invalid", requests.exceptions.InvalidURL),
+    ],
+    ids=["no host name", "no host", "no port", "no kind of proxy"],
+)
+def test_an_address_of_a_proxy_that_is_none_was_surely_not_sent(
+    transport: Maker, proxy: str, expected: type[Exception]
+) -> None:
+    """And its password is in no log."""
+    failure = _failure(transport(free_port(), customize=_with_proxies({"http": proxy})))
+    assert failure.kind is FailureKind.NOT_SENT
+    assert type(failure.cause) is expected
+    assert "s3cret" not in read(failure.cause, COMPLETE, 0.0).text
+
+
+def test_a_proxy_that_is_away_is_named(transport: Maker) -> None:
+    """And where it was to lead to; not its credentials."""
+    port = free_port()
+    customize = _with_proxies({"http": f"http://u:s3cret@127.0.0.1:{port}"})
+    failure = _failure(transport(0, host="http://engine.invalid:8090", customize=customize))
+    assert isinstance(failure.cause, requests.exceptions.ProxyError)
+    for said in (str(failure.cause), read(failure.cause, COMPLETE, 0.0).text):
+        assert "127.0.0.1" in said
+        assert str(port) in said
+        assert "engine.invalid" in said
+        assert "s3cret" not in said
+
+
+def test_a_proxy_that_takes_no_connection_is_a_failure_of_the_proxy(transport: Maker) -> None:
+    """As one that is away."""
+    with full_port() as port:
+        made = transport(0, host="http://engine.invalid", customize=_with_proxies({"http": f"http://127.0.0.1:{port}"}))
+        made.timeout = (0.2, 5.0)
+        failure = _failure(made)
+    assert failure.kind is FailureKind.NOT_SENT
+    assert isinstance(failure.cause, requests.exceptions.ProxyError)
 
 
 def test_a_proxy_gets_the_request_with_its_credentials(transport: Maker) -> None:
@@ -574,13 +701,22 @@ def test_a_tunnel_is_asked_for_when_the_engine_is_encrypted(transport: Maker) ->
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-def test_a_tunnel_that_is_refused_means_not_sent(transport: Maker, status: int) -> None:
+def test_a_tunnel_that_is_refused_means_not_sent(kind: Any, transport: Maker, status: int) -> None:
     """The engine was never asked."""
     with serving(lambda _: b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status) as proxy:
         customize = _with_proxies({"https": f"http://127.0.0.1:{proxy.port}"})
         failure = _failure(transport(0, host="https://engine.invalid", customize=customize))
     assert failure.kind is FailureKind.NOT_SENT
     assert isinstance(failure.cause, requests.exceptions.ProxyError)
+    said = read(failure.cause, COMPLETE, 0.0).text
+    assert "engine.invalid:443" in said
+    assert re.search("tunnel", said, re.IGNORECASE)
+    if kind is PyreqwestTransport:
+        # Which status it was is not to be had, but of one.
+        assert f"the proxy 127.0.0.1:{proxy.port}: refused the tunnel (CONNECT)" in said
+        assert ("407" in said) == (status == 407)
+    else:
+        assert str(status) in said
 
 
 # ---------------------------------------------------------------- changes

@@ -72,6 +72,8 @@ class Reading:
         text: What the engine, or the exception, said. May be empty.
         unclear: Whether the engine may have done what was asked although it did not say so.
         retry_after: Seconds that the server asks to wait, at most `LONGEST_RETRY_AFTER`. `None`: it asks nothing.
+        elsewhere: Host and port of a server that is not the engine, and was asked by the session's auth, a hook, or
+            because the engine sent there. For the log only. `None`: the engine was asked, or nobody knows.
     """
 
     meaning: Meaning
@@ -79,6 +81,7 @@ class Reading:
     text: str = ""
     unclear: bool = False
     retry_after: float | None = None
+    elsewhere: str | None = None
 
 
 DONE = Reading(Meaning.DONE)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
-from pathlib import Path
 from typing import Any, cast
 
 import requests
@@ -23,6 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from flowable.external_worker_client.cloud_token import FlowableCloudToken
 from flowable.external_worker_client.errors import SECRET, InvalidArgumentError
 from flowable.external_worker_client.rest.interruptible import InterruptibleAdapter
+from flowable.external_worker_client.rest.trust import Trust, trust_of
 
 #: Its functions have no types.
 _utils: Any = requests.utils
@@ -38,23 +38,6 @@ _METHODS = (
 )
 
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """Whom a connection trusts, and what it goes through: what a connection cannot change later.
-
-    Attributes:
-        verify: Whether certificates are checked.
-        authorities: Certificates in PEM that are trusted besides those of the machine. Empty: none.
-        identity: Certificate and key of the client in PEM. `None`: none.
-        proxy: URL of the proxy. `None`: none.
-    """
-
-    verify: bool
-    authorities: bytes
-    identity: bytes | None
-    proxy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +101,8 @@ def carry(session: requests.Session, host: str) -> Carried:
 
     Raises:
         InvalidArgumentError: It has something that cannot be taken over; the error names it, and the way out.
+        requests.RequestException: The address, the one of the proxy, or the client's key cannot be used. It is of the
+            class that requests raises for that.
     """
     _refuse_code(session, host)
     # By the methods of requests: what it merges, leaves out and quotes is not for us to know. Credentials come later,
@@ -133,7 +118,7 @@ def carry(session: requests.Session, host: str) -> Carried:
     if type(auth) in _UNCHANGING:
         headers = ask(auth, "GET", url, headers, None) if auth is not None else headers
         auth = None
-    return Carried(str(_utils.urldefragauth(url)).rstrip("/"), query, headers, own_cookie, auth, _trust(session, url))
+    return Carried(str(_utils.urldefragauth(url)).rstrip("/"), query, headers, own_cookie, auth, trust_of(session, url))
 
 
 def ask(auth: Auth, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> dict[str, str]:
@@ -226,38 +211,3 @@ def _refuse_code(session: requests.Session, host: str) -> None:
 
 def _refused(what: str, found: object, accepted: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"request_session.{what}", found, f"{accepted}, {WAY_OUT}")
-
-
-def _trust(session: requests.Session, url: str) -> Trust:
-    settings = session.merge_environment_settings(url, {}, stream=False, verify=None, cert=None)
-    proxy: str | None = _utils.select_proxy(url, settings["proxies"])
-    if proxy:
-        proxy = str(_utils.prepend_scheme_if_needed(proxy, "http"))
-    # Reading and parsing the authorities takes longer than many requests.
-    secured = url.lower().startswith("https:") or (proxy or "").lower().startswith("https:")
-    verify, cert = settings["verify"], settings["cert"]
-    authorities, identity = b"", None
-    if secured and verify:
-        authorities = _authorities(_utils.DEFAULT_CA_BUNDLE_PATH if verify is True else verify)
-    if secured and cert:
-        files = (cert,) if isinstance(cert, str) else cert
-        identity = b"\n".join(_content(file, "cert") for file in files)
-    return Trust(bool(verify), authorities, identity, proxy or None)
-
-
-def _authorities(path: str) -> bytes:
-    folder = Path(path)
-    files = sorted(each for each in folder.iterdir() if each.is_file()) if folder.is_dir() else [folder]
-    found = [content for each in files if b"-----BEGIN " in (content := _content(str(each), "verify"))]
-    if not found:
-        # Without any, those of the machine would be trusted, and nobody would notice.
-        raise InvalidArgumentError("request_session.verify", path, "a file or folder with certificates in PEM")
-    return b"\n".join(found)
-
-
-def _content(path: str, parameter: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        accepted = f"a file that can be read: {error.strerror}"
-        raise InvalidArgumentError(f"request_session.{parameter}", path, accepted) from None

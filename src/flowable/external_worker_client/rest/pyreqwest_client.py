@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 from pyreqwest.client import SyncClient, SyncClientBuilder
-from pyreqwest.exceptions import PyreqwestError
+from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
 from pyreqwest.http import HeaderMap
 from pyreqwest.proxy import ProxyBuilder
 from pyreqwest.response import SyncResponse
 from requests.exceptions import InvalidHeader
 
 from flowable.external_worker_client.errors import SECRET, InvalidArgumentError
-from flowable.external_worker_client.rest.carried import WAY_OUT, Trust
+from flowable.external_worker_client.rest.carried import WAY_OUT
 from flowable.external_worker_client.rest.transport import FailureKind, TransportFailure
+from flowable.external_worker_client.rest.trust import Trust
 
 #: How long an unused connection is kept: the engine closes it after 60, perhaps while a request is on its way.
 _IDLE = timedelta(seconds=50)
@@ -77,10 +79,16 @@ def make_client(trust: Trust, timeout: tuple[float, float]) -> SyncClient:
             builder = builder.proxy(ProxyBuilder.all(trust.proxy))
         client = builder.build()
     except (PyreqwestError, ValueError) as error:
-        accepted = f"certificates and proxies that can be used ({error.args[0]}), {WAY_OUT}"
+        accepted = f"certificates and proxies that can be used ({': '.join(causes(error))}), {WAY_OUT}"
         raise InvalidArgumentError("request_session", SECRET, accepted) from None
     Process.started = True
     return client
+
+
+def causes(error: PyreqwestError | ValueError) -> list[str]:
+    """Return the texts of an exception of pyreqwest and of its causes, outermost first."""
+    details: Any = error.details if isinstance(error, DetailedPyreqwestError) else {}
+    return [str(cause["message"]) for cause in details.get("causes") or ()] or [str(error)]
 
 
 def header_map(headers: Mapping[str, str]) -> HeaderMap:

@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from pyreqwest.client import SyncClient
-from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.http import HeaderMap
 from pyreqwest.response import SyncResponse
 from requests import cookies
 from requests.structures import CaseInsensitiveDict
 
+from flowable.external_worker_client.rest.addresses import place
 from flowable.external_worker_client.rest.as_shipped import as_shipped
 from flowable.external_worker_client.rest.carried import Carried, ask, carry, seen
-from flowable.external_worker_client.rest.pyreqwest_client import Headers, Process, header_map, make_client
+from flowable.external_worker_client.rest.pyreqwest_client import Headers, Process, causes, header_map, make_client
 from flowable.external_worker_client.rest.pyreqwest_failures import failure
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
 from flowable.external_worker_client.rest.transport import FailureKind, Request, Response, TransportFailure
@@ -171,7 +171,9 @@ class PyreqwestTransport:
             # It is read to its end here.
             answer = builder.build().send()
         except (PyreqwestError, ValueError) as error:
-            raise self._failure(error, ready) from None
+            asked = _as_prepared(url, {})
+            asked.method, asked.body = method, body
+            raise self._failure(error, ready, asked) from None
         return answer, url
 
     def interrupt(self) -> None:
@@ -227,7 +229,7 @@ class PyreqwestTransport:
                 carried=carried,
                 getting=header_map(carried.headers),
                 posting=header_map({**carried.headers, **_JSON}),
-                where=urlsplit(carried.address).netloc,
+                where=place(carried.address),
                 client=client,
             )
             return self._ready
@@ -250,11 +252,21 @@ class PyreqwestTransport:
             ready.moved = True
         return self._requests_transport().send(request)
 
-    def _failure(self, error: PyreqwestError | ValueError, ready: _Ready) -> TransportFailure:
-        details: Any = error.details if isinstance(error, DetailedPyreqwestError) else {}
-        texts = [str(cause["message"]) for cause in details.get("causes") or ()] or [str(error)]
-        proxied = ready.carried.trust.proxy is not None
-        return failure(type(error).__name__, texts, where=ready.where, timeout=self._timeout, proxied=proxied)
+    def _failure(
+        self, error: PyreqwestError | ValueError, ready: _Ready, request: requests.PreparedRequest
+    ) -> TransportFailure:
+        proxy = ready.carried.trust.proxy
+        found = failure(
+            type(error).__name__,
+            causes(error),
+            where=ready.where,
+            timeout=self._timeout,
+            proxy=None if proxy is None else place(proxy),
+        )
+        # As the exceptions of requests have it.
+        cause: Any = found.cause
+        cause.request = request
+        return found
 
 
 def _asked(carried: Carried, session: requests.Session, method: str, url: str, body: bytes | None) -> Mapping[str, str]:
