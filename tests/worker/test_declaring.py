@@ -247,13 +247,23 @@ def test_what_a_worker_alone_has_is_refused_too(name: str, value: Any) -> None:
         ({"processes": 0}, "^processes=0 "),
         ({"executor": 5}, "^executor=5 .*Executor"),
         ({"processes": 1, "executor": ThreadPoolExecutor(1)}, "^executor=.*not both"),
-        ({"workers": 5}, "unknown option workers"),
+        ({"workers": 5}, "unknown option workers; there are lock,"),
+        ({"options": {}}, "unknown option options; there are lock,"),
+        ({"total_concurrency": 4}, r"unknown option total_concurrency; it belongs to Worker\(total_concurrency=…\)$"),
+        ({"client": None, "x": 1}, r"unknown option client, x; it belongs to Worker\(client=…\)$"),
     ],
 )
 def test_what_a_handler_alone_has_is_refused_too(options: dict[str, Any], match: str) -> None:
     """As the options that it shares with workers."""
     with pytest.raises((InvalidArgumentError, TypeError), match=match):
         Worker().job("t", **options)
+
+
+def test_what_a_worker_does_not_take_but_its_handlers_is_said_to_belong_there() -> None:
+    """In the way that it is written."""
+    options: dict[str, Any] = {"processes": 2}
+    with pytest.raises(TypeError, match=r'^unknown option processes; it belongs to @worker\.job\("…", processes=…\)$'):
+        Worker(**options)
 
 
 @pytest.mark.parametrize("topic", ["", None, 5])

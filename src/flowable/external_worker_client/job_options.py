@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -95,8 +96,13 @@ class Plan:
     weight: float
 
 
-def checked(options: JobOptions) -> JobOptions:
+def checked(options: JobOptions, elsewhere: Callable[..., object], place: str) -> JobOptions:
     """Refuse options where they are written, not when the worker is run, and return a copy of them.
+
+    Args:
+        options: The options.
+        elsewhere: What takes other options, which are easily given here by mistake.
+        place: How these are given there, with `{}` for the name.
 
     Raises:
         InvalidArgumentError: A value is not what is accepted.
@@ -104,7 +110,13 @@ def checked(options: JobOptions) -> JobOptions:
     """
     unknown = sorted(set(options) - set(JobOptions.__annotations__))
     if unknown:
-        raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(JobOptions.__annotations__)}")
+        # Without `**options` itself, which is the name of none.
+        there = {
+            each.name for each in inspect.signature(elsewhere).parameters.values() if each.kind is not each.VAR_KEYWORD
+        }
+        belong = [place.format(name) for name in unknown if name in there]
+        hint = f"it belongs to {', '.join(belong)}" if belong else f"there are {', '.join(JobOptions.__annotations__)}"
+        raise TypeError(f"unknown option {', '.join(unknown)}; {hint}")
     copied = options.copy()
     given = cast("Mapping[str, object]", options)
     if "retry" in given and not isinstance(given["retry"], RetryPolicy):
