@@ -27,6 +27,10 @@ class Crowded:
         contention: By which part of its time a request gets slower for each that is in the engine beyond the servers.
         spread: Of the times, as sigma of a lognormal distribution. `None`: an exponential one, which is a lot.
         refuses_above: Requests in it, above which it answers 503. `None`: it never does.
+        refuses_for: Seconds for which it refuses everything, after one that was too many. As circuit breakers do.
+        refuses: Whether it answers 503 to everything at a time, however few there are.
+        quota: Requests in a second of the clock, above which a gateway before it answers 429. `None`: it has none.
+        retry_after: Seconds after which whoever is refused sends again.
         slower: By which factor it is slower at a time.
         pauses: The part of requests that meet a pause of 0.15 seconds.
     """
@@ -37,6 +41,10 @@ class Crowded:
     contention: float = 0.0
     spread: float | None = None
     refuses_above: int | None = None
+    refuses_for: float = 0.0
+    refuses: Callable[[float], bool] = lambda now: False
+    quota: int | None = None
+    retry_after: float = 0.25
     slower: Callable[[float], float] = lambda now: 1.0
     pauses: float = 0.0
 
@@ -52,6 +60,7 @@ class Drain:
         seed: Of the dice.
         now: The time, in seconds.
         numbers: At the time of each answer, how many places there were.
+        refusals: The times of answers that were refusals.
     """
 
     engine: Crowded
@@ -60,6 +69,7 @@ class Drain:
     seed: int = 0
     now: float = 0.0
     numbers: list[tuple[float, int]] = field(default_factory=list)
+    refusals: list[float] = field(default_factory=list)
     _chance: random.Random = field(init=False)
     _events: list[Any] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
@@ -70,6 +80,9 @@ class Drain:
     _served: int = 0
     _queue: deque[Any] = field(default_factory=deque)
     _done: list[tuple[float, int]] = field(default_factory=list)
+    _open_until: float = 0.0
+    _second: int = 0
+    _in_second: int = 0
 
     def __post_init__(self) -> None:
         """Take the dice."""
@@ -82,7 +95,15 @@ class Drain:
         while self._events and self._events[0][0] < until:
             self.now, _, step, arguments = heapq.heappop(self._events)
             step(*arguments)
-        return sum(cost for at, cost in self._done if at >= since) / (until - since)
+        return self.rate(since, until)
+
+    def rate(self, since: float, until: float) -> float:
+        """Return how much was done a second between two moments that are over, in completes."""
+        return sum(cost for at, cost in self._done if since <= at < until) / (until - since)
+
+    def refused(self, since: float, until: float) -> int:
+        """Return how many were refused between two moments that are over."""
+        return sum(since <= at < until for at in self.refusals)
 
     def _at(self, seconds: float, step: Callable[..., None], *arguments: Any) -> None:
         heapq.heappush(self._events, (self.now + seconds, next(self._order), step, arguments))
@@ -98,12 +119,25 @@ class Drain:
             self._at(self.engine.away / 2, self._arrive, next(self._kinds), self.now)
 
     def _arrive(self, kind: str, sent: float) -> None:
-        if self.engine.refuses_above is not None and self._inside >= self.engine.refuses_above:
+        if self._is_refused():
             self._at(self.engine.away / 2 + 0.001, self._refused)
             return
         self._inside += 1
         self._queue.append((kind, sent))
         self._serve()
+
+    def _is_refused(self) -> bool:
+        engine = self.engine
+        if int(self.now) != self._second:
+            self._second, self._in_second = int(self.now), 0
+        self._in_second += 1
+        if engine.refuses_above is not None and self._inside >= engine.refuses_above:
+            if self.now >= self._open_until:
+                self._open_until = self.now + engine.refuses_for
+            return True
+        if engine.quota is not None and self._in_second > engine.quota:
+            return True
+        return self.now < self._open_until or engine.refuses(self.now)
 
     def _serve(self) -> None:
         engine = self.engine
@@ -130,9 +164,10 @@ class Drain:
         self._left(0.0)
 
     def _refused(self) -> None:
+        self.refusals.append(self.now)
         self.places.refused(self.now, self._under_way)
         # Whoever is refused waits before it is sent again.
-        self._left(0.25)
+        self._left(self.engine.retry_after)
 
     def _left(self, pause: float) -> None:
         self._under_way -= 1

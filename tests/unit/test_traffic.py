@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from dataclasses import replace
 from itertools import pairwise
 
@@ -110,6 +111,127 @@ def test_trials_become_rare() -> None:
     assert sum(number in (1, 2, 8, 12) for number in late) < 0.05 * len(late)
 
 
+# ---------------------------------------------------------------- refusals
+
+#: Those that are met by an outage.
+REFUSED = {
+    "nearby": NEAR,
+    "bears as many as there are": Crowded(servers=64, costs=0.03, spread=0.2),
+    "100 ms away": Crowded(servers=50, away=0.1),
+    "200 ms away": Crowded(servers=50, away=0.2),
+    "slow answers": MANY,
+    "refuses above two": Crowded(servers=8, refuses_above=2),
+    "refuses above ten": Crowded(servers=50, costs=0.02, refuses_above=10),
+}
+
+
+@pytest.mark.parametrize("retry_after", [0.25, 1.0])
+@pytest.mark.parametrize("seconds", [0.3, 1, 4, 30, 300])
+@pytest.mark.parametrize("engine", REFUSED.values(), ids=REFUSED)
+def test_an_outage_by_refusals_says_nothing_about_the_number(
+    engine: Crowded, seconds: float, retry_after: float
+) -> None:
+    """It is asked by one request at a time; as much as before is done within five seconds after it, however long."""
+    begins, ends = 20.0, 20 + seconds
+
+    def refuses(now: float) -> bool:
+        return begins <= now < ends
+
+    drain = Drain(replace(engine, refuses=refuses, retry_after=retry_after), Search())
+    drain.run(ends + 5)
+    assert drain.rate(ends + 2, ends + 5) >= 0.8 * drain.rate(10, begins)
+    assert all(number == 1 for now, number in drain.numbers if begins + 2 < now < ends)
+    # And it goes back to what it was, not to more that is refused.
+    assert drain.refused(ends + 0.5, ends + 5) <= 5
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_an_outage_of_a_part_is_over_soon_too(share: float) -> None:
+    """One of several engines behind a gateway is started anew: it climbs again, without long pauses."""
+    dice = random.Random(1)  # noqa: S311 - nothing is secret here
+
+    def refuses(now: float) -> bool:
+        return 20 <= now < 24 and dice.random() < share
+
+    drain = Drain(replace(REFUSED["bears as many as there are"], refuses=refuses), Search())
+    drain.run(34)
+    assert drain.rate(31, 34) >= 0.8 * drain.rate(10, 20)
+
+
+def test_an_outage_that_comes_and_goes_is_over_soon_too() -> None:
+    """Half a second of answers between two of refusals each, several times."""
+
+    def refuses(now: float) -> bool:
+        return 20 <= now < 32 and (now - 20) % 2.5 < 2
+
+    drain = Drain(replace(REFUSED["bears as many as there are"], refuses=refuses), Search())
+    drain.run(45)
+    assert drain.rate(42, 45) >= 0.8 * drain.rate(10, 20)
+
+
+@pytest.mark.parametrize("away", [0.0, 0.05])
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 10, 20])
+def test_what_an_engine_bears_is_respected(most: int, away: float) -> None:
+    """It refuses what is above a number: one in a hundred requests at first, at most, and half of that later."""
+    drain = Drain(Crowded(servers=50, costs=0.01, away=away, refuses_above=most), Search())
+    drain.run(120)
+    assert drain.refused(10, 60) <= 0.01 * sum(10 <= now < 60 for now, _ in drain.numbers)
+    assert drain.refused(60, 120) <= 0.005 * sum(60 <= now < 120 for now, _ in drain.numbers)
+
+
+def test_a_number_that_makes_all_be_refused_is_respected() -> None:
+    """A circuit breaker: after ten at a time, nothing is answered for two seconds. That costs less than a quarter."""
+    engine = Crowded(servers=50, costs=0.02, refuses_above=10, refuses_for=2.0)
+    drain = Drain(engine, Search())
+    assert drain.run(120, since=10) >= 0.75 * Drain(engine, Fixed(8)).run(15)
+
+
+def test_a_quota_is_used_up_and_not_run_against() -> None:
+    """A gateway lets 400 requests through each second, and says to come back in a second. One in twenty is refused."""
+    drain = Drain(Crowded(servers=50, costs=0.01, quota=400, retry_after=1.0), Search())
+    drain.run(60)
+    answers = sum(now >= 10 for now, _ in drain.numbers)
+    assert answers - drain.refused(10, 60) >= 0.6 * 400 * 50
+    assert drain.refused(10, 60) <= 0.05 * answers
+
+
+def test_what_was_taken_in_before_an_outage_is_no_sign_of_its_end() -> None:
+    """An answer that comes in the middle of it, to a request from before."""
+    places = Search(16)
+    now = 10.0
+    for under_way in range(16, 1, -1):
+        places.refused(now, under_way)
+    for _ in range(10):
+        now += 0.1
+        places.refused(now, 1)
+    assert places.number == 1
+    places.answered("acquire 9", now - 9.9, now, 1)
+    assert places.number == 1
+    for _ in range(16):
+        now += 0.1
+        places.answered("complete", 0.05, now, places.number)
+    assert places.number == 16
+
+
+@given(
+    st.sampled_from(LEVELS),
+    st.lists(st.tuples(st.floats(0.001, 100), st.integers(1, 40)), min_size=1, max_size=40),
+)
+def test_refusals_alone_do_not_make_it_forget(usual: int, rounds: list[tuple[float, int]]) -> None:
+    """However many there are, and how long they go on: so many answers, one after the other, bring the number back."""
+    places = Search(usual)
+    now = 100.0
+    for passed, times in rounds:
+        for under_way in range(times, 0, -1):
+            now += passed
+            places.refused(now, under_way)
+    for _ in range(usual + 1):
+        assert places.number <= usual
+        now += 0.1
+        places.answered("complete", 0.05, now, places.number)
+    assert places.number == usual
+
+
 # ---------------------------------------------------------------- whatever happens
 
 EVENTS = st.one_of(
@@ -145,7 +267,7 @@ def test_the_number_stays_in_its_bounds(
 
 @given(st.integers(1, MOST), st.integers(1, 6))
 def test_refusals_of_one_round_trip_count_once(number: int, rounds: int) -> None:
-    """Half of it for each round trip, and no less than one."""
+    """Half of it for each round trip in which nothing else comes, and no less than one."""
     places = Search(number)
     now = 0.0
     for _ in range(rounds):

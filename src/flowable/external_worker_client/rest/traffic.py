@@ -12,8 +12,12 @@ one is taken. What is surely worse is tried less and less. At the start, and aft
 that is clearly good is not checked, and the next one follows at once.
 
 - Only time in which all places are taken counts. So nothing is learned, and nothing changes, while few are needed.
-- 429 and 503 say that it was too much: half of it, once a round trip; when that was a trial upwards, it is over, and
-  the next one comes later and later.
+- 429 and 503 may say that it was too much: half of it, once a round trip, down to one. When a trial upwards is refused,
+  or what it led to is soon after, it is taken back, and the next one comes later and later.
+- An engine that refuses all for a while says nothing about how many it bears, so the usual number is not forgotten:
+  it is come back to, by one with each answer to what was sent since the last refusal; that is twice as many with each
+  round trip. A refusal after such answers, on the way or soon after it, does speak of the number: half of the usual
+  one is come back to.
 - Without an answer nothing is known about the best number. What was being measured is dropped, and when that goes on,
   the engine that comes back is met with no more than at the start.
 
@@ -59,9 +63,13 @@ _LONGEST_WINDOW = 0.6
 #: A change of the answers a second, from one measurement to the next, after which all is looked at anew.
 _JUMP = 0.35
 
-#: Seconds without a trial upwards after a refusal; doubled each time, until one succeeds.
+#: Seconds without a trial upwards after a refusal; doubled when it was such a trial that was refused, until one
+#: succeeds. Other refusals do not double it: dozens of them come in a few seconds when an engine is started anew.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+
+#: A refusal within so many seconds after the usual number was raised, or come back to, speaks of that number.
+_SOON = 10.0
 
 
 class Places(Protocol):
@@ -116,6 +124,7 @@ class _Step(Enum):
     USUAL = "the usual number"
     TRIAL = "another number"
     CHECK = "the usual number again, to compare"
+    RETURN = "nothing: there were refusals, and the usual number is come back to"
 
 
 @dataclass(slots=True)
@@ -187,14 +196,27 @@ class Search:
         self._tried: Measured | None = None
         self._not_up_before = -math.inf
         self._pause = _FIRST_PAUSE
+        # When the last refusal that was heeded came, and whether anything that was sent since then was answered.
+        self._refused_at = -math.inf
+        self._answers = True
+        # When the usual number was raised, until a refusal tells whether that was too much. None: nothing to be told.
+        self._raised: float | None = None
+        # When the usual number was come back to.
+        self._returned = -math.inf
 
     def answered(self, kind: str, seconds: float, now: float, under_way: int) -> None:
         """See `Places.answered`."""
         self._failures = 0
+        last, self._last = self._last, now
         if self._heeded:
             self._heeded -= 1
-        last, self._last = self._last, now
-        if self._stale:
+        # What the engine had taken in before it began to refuse may be answered long after that.
+        since = now - seconds >= self._refused_at
+        self._answers = self._answers or since
+        if self._step is _Step.RETURN:
+            if since:
+                self._come_back(now)
+        elif self._stale:
             self._stale -= 1
         elif last is not None and under_way >= self.number:
             # Before this request was sent, there may have been nothing to do.
@@ -212,16 +234,20 @@ class Search:
             self._heeded -= 1
             return
         self._heeded = under_way - 1
-        self._not_up_before = now + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        if self._raised is not None and now - self._raised >= _SOON:
+            # That trial upwards did succeed.
+            self._pause = _FIRST_PAUSE
+            self._raised = None
         if self._step is _Step.TRIAL and self._way == UP:
             # The usual number did nothing wrong, and what is known of the smaller one stays true.
+            self._put_off(now)
             self._way = DOWN
             self._climbing = False
+            self._give_up(under_way)
         else:
-            self._home = self._level(self.number // 2)
-            self._anew()
-        self._give_up(under_way)
+            self._cut(now)
+        self._refused_at = now
+        self._answers = False
 
     def failed(self, under_way: int) -> None:
         """See `Places.failed`."""
@@ -236,7 +262,49 @@ class Search:
             # An outage, not a single connection: the engine may come back as another one.
             self._home = min(self._home, self._start)
             self._anew()
-            self._give_up(under_way)
+            if self._step is _Step.RETURN:
+                self._return(self.number)
+            else:
+                self._give_up(under_way)
+
+    def _cut(self, now: float) -> None:
+        """Go on with half of the number, and come back to the usual one, or to less if that was too much."""
+        home = self._home
+        soon = self._step is _Step.RETURN or now - self._returned < _SOON
+        raised, self._raised = self._raised, None
+        if self._answers and raised is not None:
+            self._home = max(home - 1, 0)
+            self._put_off(now)
+        elif self._answers and soon:
+            self._home = self._level(self._levels[home] // 2)
+        if self._home != home:
+            self._anew()
+            if raised is None:
+                # What was refused above the usual number of before says nothing of what is above this one.
+                self._pause = _FIRST_PAUSE
+                self._not_up_before = now
+        self._not_up_before = max(self._not_up_before, now + _FIRST_PAUSE)
+        self._return(max(self.number // 2, 1))
+
+    def _put_off(self, now: float) -> None:
+        """Make no trial upwards for a while, and for longer the next time."""
+        self._not_up_before = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def _return(self, number: int) -> None:
+        """Begin to come back to the usual number, from a number that is not above it."""
+        self._before = self._tried = None
+        self._step = _Step.RETURN
+        self.number = min(number, self._levels[self._home])
+
+    def _come_back(self, now: float) -> None:
+        """Go on with one more, since something was answered."""
+        if self.number < self._levels[self._home]:
+            self.number += 1
+            return
+        self._returned = now
+        self._go_to(self._home, _Step.USUAL)
+        self._stale = self.number
 
     def _measured(self, now: float) -> None:
         """Go on from what was measured: compare, move, or try another number."""
@@ -247,14 +315,14 @@ class Search:
             self._rested(measured, now)
         elif self._step is _Step.TRIAL and self._climbing and self._is_clear(measured):
             self._home += self._way
-            self._pause = _FIRST_PAUSE
+            self._raised = now
             self._before = measured
             self._try(now)
         elif self._step is _Step.TRIAL:
             self._tried = measured
             self._go_to(self._home, _Step.CHECK)
         else:
-            self._compare(measured)
+            self._compare(measured, now)
 
     def _rested(self, measured: Measured, now: float) -> None:
         before, self._before = self._before, measured
@@ -290,7 +358,7 @@ class Search:
         gain = measured.rate - self._before.rate
         return gain - 1.5 * math.sqrt(measured.variance + self._before.variance) > most / 2
 
-    def _compare(self, after: Measured) -> None:
+    def _compare(self, after: Measured, now: float) -> None:
         """Add to the evidence what a trial says, between the measurements before and after it; move if it suffices."""
         before, tried, way = self._before, self._tried, self._way
         assert before is not None  # noqa: S101 - no trial begins without
@@ -307,7 +375,7 @@ class Search:
             self._meter.shortest = SHORTEST
             self._home += way
             if way == UP:
-                self._pause = _FIRST_PAUSE
+                self._raised = now
         else:
             self._climbing = False
             self._way = -way
