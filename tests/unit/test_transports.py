@@ -595,6 +595,7 @@ def test_a_key_that_cannot_be_used_is_said_to_be_so(transport: Maker, key: str, 
     cert = (str(CERTIFICATES / "client.pem"), str(CERTIFICATES / key))
     with serving(tls=tls_of_a_server()) as server:
         failure = _failure(transport(0, host=_https(server), customize=lambda session: setattr(session, "cert", cert)))
+    assert failure.kind is FailureKind.NOT_SENT
     assert isinstance(failure.cause, requests.exceptions.SSLError)
     assert re.search(said, str(failure.cause))
     assert server.requests == []

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLError
 from typing import Any
 
 import requests
@@ -166,7 +166,8 @@ def failure_kind(failure: BaseException) -> FailureKind:
     """Tell whether the engine can have seen the request that failed.
 
     Only what is certain counts as not sent: a refused, unreachable or unnamed host, a time-out while connecting, an
-    untrusted certificate, a proxy that could not be reached, a request that could not even be built.
+    untrusted certificate, a key of the client that cannot be used, a proxy that could not be reached, a request that
+    could not even be built.
     """
     reason: object = failure.args[0] if failure.args else None
     if isinstance(reason, urllib3.exceptions.InvalidHeader):
@@ -184,7 +185,17 @@ def failure_kind(failure: BaseException) -> FailureKind:
         return FailureKind.NOT_SENT
     if isinstance(reason, urllib3.exceptions.SSLError):
         reason = reason.args[0] if reason.args else None
-    return FailureKind.NOT_SENT if isinstance(reason, SSLCertVerificationError) else FailureKind.UNCLEAR
+    unsent = isinstance(reason, SSLCertVerificationError) or _of_the_key(reason)
+    return FailureKind.NOT_SENT if unsent else FailureKind.UNCLEAR
+
+
+def _of_the_key(reason: object) -> bool:
+    """Say whether the client's own key could not be used: it is read before the handshake begins."""
+    if isinstance(reason, SSLError):
+        # One that was made by hand has no such attribute.
+        return getattr(reason, "reason", None) == "KEY_VALUES_MISMATCH"
+    # In the words of urllib3.
+    return isinstance(reason, str) and reason.startswith("Client private key is encrypted")
 
 
 _NEVER_BUILT = (
