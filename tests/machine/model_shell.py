@@ -35,6 +35,7 @@ from flowable.external_worker_client.runtime.delivery import Delivery, Parcel
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.lifecycle import FINAL, Event, State
 from flowable.external_worker_client.runtime.lost_acquires import LostAcquires
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Verdict
 from flowable.external_worker_client.runtime.stop import Stop
@@ -518,7 +519,14 @@ class World:
     # ------------------------------------------------------------ settle
 
     def _send(self, held: HeldJob, operation: Operation) -> Sending:
-        delivery = Delivery(held=held, clock=self.clock, chance=lambda: 0.5, stop=self.stop, records=Records())
+        delivery = Delivery(
+            held=held,
+            clock=self.clock,
+            chance=lambda: 0.5,
+            stop=self.stop,
+            records=Records(),
+            pauses=Pauses(self.clock, answered=lambda: None),
+        )
         members: dict[str, object] = {"pause": 10.0} if operation is FAIL else {}
         # As the REST client does: under the id that the handler knows, and the newest owner.
         call = Settling(operation, held.job.id, held.lease.lock.owner or "", members)

@@ -19,6 +19,7 @@ from flowable.external_worker_client.runtime.delivery import Parcel
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.lifecycle import FINAL, TRANSITIONS, Event, State
 from flowable.external_worker_client.runtime.lost_acquires import FIRST_LOOK, LostAcquires
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.polling import GROW_AFTER, PROBE_EVERY, PROOFS, Polling
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Delivery, Found, Sight, Step, Verdict
@@ -385,7 +386,9 @@ def test_questions_are_for_one_job_or_more_and_pauses_end(
             polling = polling.failed()
         else:
             polling = (
-                polling.found_work(wanted, was_there=True) if event == "work" else polling.found_nothing(wanted, since_work=since_work)
+                polling.found_work(wanted, was_there=True)
+                if event == "work"
+                else polling.found_nothing(wanted, since_work=since_work)
             )
         assert 0 <= polling.pause(ceiling, chance) <= ceiling
         assert (polling.errors > 0) == (event == "failed")
@@ -496,7 +499,14 @@ def test_a_refusal_under_a_lock_that_was_renewed_meanwhile_is_no_end(refusal: tu
                 raise engines_own(*refusal)
 
     clock = Clock()
-    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    delivery = delivering.Delivery(
+        held=held,
+        clock=clock,
+        chance=lambda: 0.5,
+        stop=Stop(clock),
+        records=Records(),
+        pauses=Pauses(clock, answered=lambda: None),
+    )
     parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), TakenOver(ModelEngine(renews_ids=True)))
     assert parcel.attempt() == 0.0
     assert parcel.attempt() is None
@@ -514,7 +524,14 @@ def test_a_lock_that_was_renewed_explains_what_comes_after_it() -> None:
     wire = Wire(engine)
     wire.settling = LOST_BEFORE
     clock = Clock()
-    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    delivery = delivering.Delivery(
+        held=held,
+        clock=clock,
+        chance=lambda: 0.5,
+        stop=Stop(clock),
+        records=Records(),
+        pauses=Pauses(clock, answered=lambda: None),
+    )
     parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), wire)
     assert parcel.attempt() == 0.25
     held.lease.renew(Lock("j1", "w.2", held.lease.lock.deadline + 60.0))
@@ -600,7 +617,14 @@ def test_a_job_that_may_have_failed_comes_again_as_a_new_one(operation: Operatio
     wire = Wire(engine)
     wire.settling = lost
     clock = Clock()
-    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    delivery = delivering.Delivery(
+        held=held,
+        clock=clock,
+        chance=lambda: 0.5,
+        stop=Stop(clock),
+        records=Records(),
+        pauses=Pauses(clock, answered=lambda: None),
+    )
     assert Parcel(delivery, Settling(operation, "j1", "w.1", {}), wire).attempt() is not None
     assert registry.take(held_job(owner="w.2")) != taken_over
 
@@ -637,7 +661,14 @@ def test_what_a_handler_sends_for_others_is_not_the_end_of_its_job(job_id: str, 
             sent.append((call.job_id, call.owner))
 
     clock = Clock()
-    delivery = delivering.Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=Stop(clock), records=Records())
+    delivery = delivering.Delivery(
+        held=held,
+        clock=clock,
+        chance=lambda: 0.5,
+        stop=Stop(clock),
+        records=Records(),
+        pauses=Pauses(clock, answered=lambda: None),
+    )
     delivery.carry(Settling(COMPLETE, job_id, owner, {}), Noting(ModelEngine(renews_ids=False)))
     assert sent == [(job_id, owner)]
     assert held.state is State.RUNNING

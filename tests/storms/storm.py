@@ -253,7 +253,7 @@ class Storm:
                 finished="true",
                 includeProcessVariables="true",
             )
-            # By their start, as is usual there, several are alike: a database may show one on two pages, another on none.
+            # By their start, as is usual there, many are alike: a database may show one on two pages, another on none.
             activities = access._pages(
                 "/history/historic-activity-instances",
                 processDefinitionId=self._definition,

@@ -13,6 +13,7 @@ from flowable.external_worker_client import ExternalWorkerAcquireJobResponse
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.runtime.agenda import (
     LARGEST_BATCH,
+    SOON_AFTER_AN_OUTAGE,
     Acquire,
     Agenda,
     Leave,
@@ -400,6 +401,22 @@ def test_a_batch_that_a_limit_made_small_tells_nothing_about_exclusive_jobs() ->
     agenda.allowed(1)
     _acquired(agenda, _held("1"))
     assert not agenda.polling.starving
+
+
+def test_after_errors_it_is_asked_soon_when_the_engine_answers_somebody_else() -> None:
+    """Not before the server wants to be asked again; and what waits for no error is not disturbed."""
+    agenda = _agenda()
+    assert agenda.engine_answers(0.0, 0.5) is None
+    assert _next(agenda) == Acquire(1)
+    agenda.not_acquired(Reading(Meaning.NOT_THE_ENGINE, 401), 0.0, 0.5)
+    assert _next(agenda, now=1.0) == Wait(4.0)
+    assert agenda.engine_answers(1.0, 0.5) == 0
+    assert _next(agenda, now=1.0) == Wait(0.5 * SOON_AFTER_AN_OUTAGE)
+    assert _next(agenda, now=1.5) == Acquire(1)
+    agenda.not_acquired(Reading(Meaning.OVERLOADED, 503, retry_after=20.0), 1.5, 0.5)
+    assert isinstance(_next(agenda, now=2.0), Wait)
+    assert agenda.engine_answers(2.0, 0.5) == 0
+    assert _next(agenda, now=2.0) == Wait(19.5)
 
 
 # ---------------------------------------------------------------- woken, looks, a lookout

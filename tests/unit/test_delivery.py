@@ -16,6 +16,7 @@ from flowable.external_worker_client.rest.operations import COMPLETE, FAIL, Effe
 from flowable.external_worker_client.runtime.delivery import Delivery, MovedOff
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock
 from flowable.external_worker_client.runtime.lifecycle import Event, State
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Step, Verdict
 from flowable.external_worker_client.runtime.stop import Stop
@@ -147,7 +148,8 @@ def _delivery(
     held.happened(Event.START)
     held.happened(Event.ENDED)
     stop = stop or Stop(clock)
-    return Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=stop, records=records or Records())
+    pauses = Pauses(clock, answered=lambda: None)
+    return Delivery(held=held, clock=clock, chance=lambda: 0.5, stop=stop, records=records or Records(), pauses=pauses)
 
 
 def _carry(delivery: Delivery, engine: Engine, operation: Operation = COMPLETE) -> Verdict | None:

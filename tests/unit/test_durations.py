@@ -15,6 +15,7 @@ from flowable.external_worker_client.durations import (
     Duration,
     from_seconds,
     lock_duration,
+    poll,
     retry_timeout,
 )
 
@@ -89,6 +90,14 @@ def test_a_lock_duration_that_the_engine_would_refuse_or_misread_is_refused(give
         lock_duration(given_value)
     assert caught.value.parameter == "lock_duration"
     assert caught.value.value is given_value
+
+
+@pytest.mark.parametrize("given_value", [0, "0s", "PT0.009S", -1, timedelta(milliseconds=9), "soon"])
+def test_a_poll_is_no_busy_loop(given_value: object) -> None:
+    """Ten milliseconds at least."""
+    with pytest.raises(InvalidArgumentError, match=r"^poll="):
+        poll(given_value)
+    assert poll("10ms").seconds == 0.01
 
 
 @pytest.mark.parametrize("given_value", ["-PT1S", -0.5, timedelta(seconds=-1), "P9999999D", "soon"], ids=repr)

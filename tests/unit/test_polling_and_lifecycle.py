@@ -154,7 +154,11 @@ def _asked_shortly_after_work(polling: Polling, wanted: int, answers: str) -> tu
     for answer in answers:
         sizes.append(polling.size(wanted))
         shortly = 0.1
-        polling = polling.found_work(wanted, was_there=True) if answer == "x" else polling.found_nothing(wanted, since_work=shortly)
+        polling = (
+            polling.found_work(wanted, was_there=True)
+            if answer == "x"
+            else polling.found_nothing(wanted, since_work=shortly)
+        )
     return sizes, polling
 
 

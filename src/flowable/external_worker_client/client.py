@@ -263,7 +263,7 @@ class ExternalWorkerClient:
             wait_period_seconds: Longest pause between two questions while there is no work. The pauses grow from a
                 quarter of a second up to this; chance shortens them by up to a half, and the longest by up to a fifth.
                 Within a second of work, and after a job of this client was settled, it is asked sooner
-                (docs/polling.md). 0 asks without pause, and is meant for tests.
+                (docs/polling.md). 0 asks without pause, thousands of times a second, and is meant for tests.
             number_of_tasks: How many jobs one acquire asks for; free handlers can make it more. Their locks all begin
                 at that moment, and those that wait until too little of it is left are given back. Batches become
                 smaller while exclusive jobs of one process instance block each other in the engine.

@@ -24,6 +24,9 @@ MINIMUM_LOCK = 0.001  # seconds
 #: Retry time-outs beyond this are a mistake, and past the timestamps of some databases.
 MAXIMUM_RETRY_TIMEOUT = 10_000 * 365 * 86_400.0  # seconds: 10,000 years
 
+#: Asking more often than this is no use to anybody, and a hundred requests a second to an engine without work.
+SHORTEST_POLL = 0.01  # seconds
+
 #: The forms that people may write a duration in.
 DurationLike = str | float | timedelta
 
@@ -90,6 +93,27 @@ def retry_timeout(value: object, parameter: str = "retry_timeout") -> Duration:
     duration = _read(value, parameter)
     if not 0.0 <= duration.seconds <= MAXIMUM_RETRY_TIMEOUT:
         raise InvalidArgumentError(parameter, value, "not negative, and no longer than 10,000 years")
+    return duration
+
+
+def poll(value: object, parameter: str = "poll") -> Duration:
+    """Read how long to wait between two questions while there is no work.
+
+    Args:
+        value: In any of the forms of this module.
+        parameter: Its name in the caller's signature, for the error.
+
+    Returns:
+        The duration.
+
+    Raises:
+        InvalidArgumentError: It is none of the forms, or outside 10 milliseconds to 10,000 years.
+    """
+    duration = retry_timeout(value, parameter)
+    if duration.seconds < SHORTEST_POLL:
+        raise InvalidArgumentError(
+            parameter, value, f"at least {SHORTEST_POLL} seconds: an idle engine is asked as often"
+        )
     return duration
 
 

@@ -41,7 +41,7 @@ _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 #: What is accepted of options that are one value, which is never `None` unless that means something.
 _CHECKS: Mapping[str, Callable[[object, str], object]] = {
     "lock": durations.lock_duration,
-    "poll": durations.retry_timeout,
+    "poll": durations.poll,
     "concurrency": arguments.count,
     "number_of_tasks": arguments.count,
     "scope_type": lambda value, _: arguments.scope_type(value),
@@ -66,8 +66,9 @@ class JobOptions(TypedDict, total=False):
     number_of_tasks: int
     """Fewest jobs of one acquire, even if fewer handlers are free; quick ones get more, ahead. 1."""
     poll: DurationLike
-    """Longest pause between two questions while there is no work. 0.75 seconds. Chance shortens it by up to a fifth.
-    While all topics of a worker are idle, one look is made for all, in the shortest of their pauses."""
+    """Longest pause between two questions while there is no work. 0.75 seconds, and 10 milliseconds at least.
+    Chance shortens it by up to a fifth. While all topics of a worker are idle, one look is made for all, in the
+    shortest of their pauses."""
     timeout: DurationLike | None
     """How long a handler may run, itself and not its middleware. It cancels a coroutine and ends a process; a function
     in a thread, or on an executor, cannot be ended: that is logged, and for an executor the job is failed all the same.
@@ -163,7 +164,7 @@ def resolve(topic: str, declared: Declared, options: JobOptions, processes: int 
     )
     tasks = options.get("number_of_tasks") or settings.whole_number(environment, "NUMBER_OF_TASKS") or 1
     lock = _duration(options, "lock", durations.lock_duration) or durations.lock_duration(_LOCK)
-    poll = _duration(options, "poll", durations.retry_timeout)
+    poll = _duration(options, "poll", durations.poll)
     timeout = _duration(options, "timeout", durations.lock_duration)
     if timeout is not None and timeout.seconds > lock.seconds:
         # When it was over, another worker would have the job already.

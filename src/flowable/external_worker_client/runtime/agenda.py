@@ -38,6 +38,9 @@ LARGEST_BATCH = 20
 #: After a question that failed, being woken does not shorten the pause below this.
 SHORTEST_PAUSE_AFTER_ERRORS = 1.0  # seconds
 
+#: Topics that are told that the engine answers again ask within so long.
+SOON_AFTER_AN_OUTAGE = 1.0  # seconds
+
 #: A look that may not be made now, because others ask, is put off by so much, and dropped after so long.
 LOOK_AGAIN = 0.02  # seconds
 LOOKS_EXPIRE = 0.5  # seconds
@@ -392,6 +395,18 @@ class Agenda:
         if not self.waits_idly(now):
             return None
         self._ask_at = now
+        return self._asker
+
+    def engine_answers(self, now: float, chance: float) -> int | None:
+        """The engine has answered somebody else: after errors, ask soon. Returns as `wake`.
+
+        Args:
+            now: The time.
+            chance: A random number from 0 to 1: not all who are told ask at once.
+        """
+        if not self.polling.errors:
+            return None
+        self.ask_no_later_than(max(now + chance * SOON_AFTER_AN_OUTAGE, self._not_before))
         return self._asker
 
     def waits_idly(self, now: float) -> bool:

@@ -17,6 +17,7 @@ from flowable.external_worker_client.runtime.courier import Courier
 from flowable.external_worker_client.runtime.held import Registry
 from flowable.external_worker_client.runtime.keeper import Keeper
 from flowable.external_worker_client.runtime.one_job import JobRunner
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.stop import Stop
 from flowable.external_worker_client.runtime.subscription import Consumer, Elsewhere, Job, Options
@@ -71,6 +72,8 @@ class Runtime:
         self._company = Company(clock)
         self._keeper = Keeper()
         self._courier = Courier(clock)
+        self._pauses = Pauses(clock, answered=self._company.engine_answers)
+        self._company.listeners = (self._courier.try_now, self._pauses.end)
         self._acquiring = Acquiring(rest_client=rest_client, generated_id=generated_id, clock=clock, chance=chance)
         self._started = False
         self._lock = threading.Lock()
@@ -105,6 +108,7 @@ class Runtime:
                 rest_client=self._rest_client,
                 policy=policy,
                 records=self._records,
+                pauses=self._pauses,
                 clock=self._clock,
                 chance=self._chance,
                 stop=stop,
@@ -114,6 +118,7 @@ class Runtime:
             registry=self._registry,
             records=self._records,
             company=self._company,
+            pauses=self._pauses,
             keeper=self._keeper,
             courier=self._courier,
             elsewhere=handled.elsewhere,

@@ -1,4 +1,4 @@
-"""What subscriptions do for each other: looks after a settled job, and one look for many idle topics."""
+"""What subscriptions do for each other: looks after a settled job, one for many idle topics, news after an outage."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from flowable.external_worker_client.rest import failures
@@ -15,8 +15,9 @@ from flowable.external_worker_client.restclient import FlowableExternalWorkerRes
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.log import Log
-from flowable.external_worker_client.runtime.lookout import Advice, Lookout
+from flowable.external_worker_client.runtime.lookout import AFTER_A_FAILURE, Advice, Lookout
 from flowable.external_worker_client.runtime.looks import SHORTEST_PAUSE, Looks
+from flowable.external_worker_client.runtime.outage import Outage
 
 _log = Log(__name__)
 
@@ -36,18 +37,28 @@ class Member(Protocol):
         """Ask now: there is work in the engine, perhaps of this topic."""
         ...
 
+    def engine_answers(self) -> None:
+        """If it waits after questions that failed, ask soon: the engine has answered somebody else."""
+        ...
+
 
 class Company:
     """The subscriptions of one client.
 
     Args:
         clock: Tells the time.
+
+    Attributes:
+        outage: What they know of an engine that does not answer.
+        listeners: Told as well when it answers again. Quick.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._looks = Looks()
+        self.outage = Outage()
+        self.listeners: Sequence[Callable[[], object]] = ()
         self._members: dict[int, Member] = {}
         self._count = 0
         self._all_busy_until = -math.inf
@@ -64,6 +75,7 @@ class Company:
         with self._lock:
             self._members = {key: value for key, value in self._members.items() if key != number}
             self._looks.left(number)
+        self.outage.answered(number)
 
     def settled(self, number: int) -> None:
         """A job of a subscription was settled: let idle ones look for the next task of its process."""
@@ -85,6 +97,14 @@ class Company:
             planned = self._looks.settled(number, idle, now)
         for key, moment in planned:
             members[key].look_at(moment)
+
+    def engine_answers(self) -> None:
+        """The engine has answered somebody, who was not answered before: nobody else needs to wait for long."""
+        if self.outage.is_news(self._clock.now()):
+            for member in self._members.values():
+                member.engine_answers()
+            for listener in self.listeners:
+                listener()
 
     def found(self, number: int) -> None:
         """An acquire of a subscription brought jobs."""
@@ -141,9 +161,9 @@ class SharedLookout:
                 self._lookout.failed(clock.now())
                 said, self._said = self._said, True
             # The acquires that follow say louder what is wrong, if it is the engine.
-            text = "Idle topics are asked one by one, because the engine does not list jobs: %s"
+            text = "The list of unlocked jobs could not be looked at; idle topics are asked one by one for %.0f s: %s"
             reading = failures.read(error, LIST, time.time())
-            _log.say(logging.DEBUG if said else logging.INFO, text, explain(reading))
+            _log.say(logging.DEBUG if said else logging.INFO, text, AFTER_A_FAILURE, explain(reading))
             return None
         with self._lock:
             if not total:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from flowable.external_worker_client.runtime.explain import explain
 from flowable.external_worker_client.runtime.held import HeldJob
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Found, Sight, Step, Verdict
 from flowable.external_worker_client.runtime.stop import Stop
@@ -62,6 +62,7 @@ class Delivery:
         chance: Returns random numbers from 0 to 1.
         stop: Set when the subscription is told to stop: what is under way then gets its grace, or the lock.
         records: Where outcomes are kept until the engine has them.
+        pauses: Those of the client.
 
     Attributes:
         movable: After how many seconds a delivery of this job's outcome leaves the thread, by raising `MovedOff`.
@@ -73,6 +74,7 @@ class Delivery:
     """
 
     __slots__ = (
+        "_pauses",
         "_records",
         "chance",
         "clock",
@@ -93,12 +95,14 @@ class Delivery:
         chance: Callable[[], float],
         stop: Stop,
         records: Records,
+        pauses: Pauses,
     ) -> None:
         self.held = held
         self.clock = clock
         self.chance = chance
         self.stop = stop
         self._records = records
+        self._pauses = pauses
         self.movable: float | None = None
         self.operation: Operation | None = None
         self.members: dict[str, object] = {}
@@ -114,6 +118,10 @@ class Delivery:
         """See `rest.carrier.Carrier.owner_of`."""
         return self.held.lease.lock.owner if job_id in self.held.lease.ids else None
 
+    def engine_answers(self) -> None:
+        """What had to be sent again was taken."""
+        self._pauses.answered()
+
     def carry(self, call: Settling, wire: Wire) -> None:
         """See `rest.carrier.Carrier.carry`."""
         parcel = Parcel(self, call, wire)
@@ -122,8 +130,7 @@ class Delivery:
         while (pause := parcel.attempt()) is not None:
             if parcel.own and self.movable is not None and parcel.age() + pause > self.movable:
                 raise MovedOff(parcel, pause)
-            # Once it is set, the event cannot wake anybody any more.
-            self.clock.wait(threading.Event() if self.stop.is_set() else self.stop, pause)
+            self._pauses.wait(pause, self.stop)
         error = self.close(parcel)
         if error is not None:
             try:
@@ -230,6 +237,7 @@ class Parcel:
             self.error = None
             if self._state.sends > 1:
                 self._say(logging.INFO, "was delivered with send %d", call, self._state.sends)
+                self._delivery.engine_answers()
         return None
 
     def _addressed(self) -> Settling:

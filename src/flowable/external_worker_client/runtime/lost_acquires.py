@@ -87,7 +87,7 @@ class LostAcquires:
         return min(entry.due for entry in self.entries) if self.entries else None
 
     def ask_by(self, now: float, chance: float) -> float | None:
-        """Return by when a subscription is to ask for jobs, which is when looks are made. `None`: there is no reason to.
+        """Return by when a subscription is to ask for jobs, which is when looks are made. `None`: as it likes.
 
         Every subscription of a client does, because none of them can be relied on: it may have all it can work on. So
         they do not do it at once, nor again and again while there is no moment in which nobody asks.

@@ -27,6 +27,7 @@ from flowable.external_worker_client.runtime.journal import Orphan, Recollection
 from flowable.external_worker_client.runtime.left_behind import left_behind, unknown_job
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.records import Records
 from flowable.external_worker_client.runtime.resend import Verdict
 from flowable.external_worker_client.runtime.stop import Stop
@@ -105,6 +106,7 @@ class JobRunner:
         rest_client: Returns the REST client to use. Asked every time: people put another one in its place.
         policy: What to do about handlers that raise.
         records: Where outcomes are kept until the engine has them.
+        pauses: Those of the client.
         clock: Tells the time and waits.
         chance: Returns random numbers from 0 to 1.
         stop: Set when the subscription is told to stop.
@@ -118,6 +120,7 @@ class JobRunner:
         rest_client: Callable[[], Any],
         policy: RetryPolicy,
         records: Records,
+        pauses: Pauses,
         clock: Clock,
         chance: Callable[[], float],
         stop: Stop,
@@ -127,6 +130,7 @@ class JobRunner:
         self._rest_client = rest_client
         self._policy = policy
         self._records = records
+        self._pauses = pauses
         self._clock = clock
         self._chance = chance
         self._stop = stop
@@ -568,7 +572,14 @@ class JobRunner:
         )
 
     def _delivery(self, held: HeldJob) -> Delivery:
-        return Delivery(held=held, clock=self._clock, chance=self._chance, stop=self._stop, records=self._records)
+        return Delivery(
+            held=held,
+            clock=self._clock,
+            chance=self._chance,
+            stop=self._stop,
+            records=self._records,
+            pauses=self._pauses,
+        )
 
 
 def chain(error: BaseException) -> list[BaseException]:

@@ -45,6 +45,7 @@ from flowable.external_worker_client.runtime.keeper import Keeper
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
 from flowable.external_worker_client.runtime.one_job import JobRunner, Moved, NotStartedError
+from flowable.external_worker_client.runtime.pauses import Pauses
 from flowable.external_worker_client.runtime.places import Places, Taken
 from flowable.external_worker_client.runtime.polling import age
 from flowable.external_worker_client.runtime.records import Records
@@ -107,6 +108,7 @@ class Consumer:
         registry: The jobs that the client holds.
         records: Where it is written down what happens to them.
         company: The subscriptions of the client.
+        pauses: The client's, before results are sent again.
         keeper: The client's.
         courier: The client's.
         elsewhere: Starts handlers that do not run on the subscription's threads. `None`: they do.
@@ -131,6 +133,7 @@ class Consumer:
         registry: Registry,
         records: Records,
         company: Company,
+        pauses: Pauses,
         keeper: Keeper,
         courier: Courier,
         elsewhere: Elsewhere | None = None,
@@ -148,6 +151,7 @@ class Consumer:
         self._registry = registry
         self._records = records
         self._company = company
+        self._pauses = pauses
         self._lookout = options.lookout
         self._idle_question = False
         self._places = options.places
@@ -276,6 +280,7 @@ class Consumer:
     def _told_to_stop(self) -> None:
         self._nudge_all()
         self._records.wake()
+        self._pauses.end_of(self.stop)
         self._courier.nudge()
         self._keeper.nudge()
 
@@ -459,11 +464,14 @@ class Consumer:
             return
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
+        reason = explain(reading)
+        # Thirty topics need not say thirty times that the engine is down.
+        loud = self._company.outage.failed(self._number, reason)
         self._say(
-            logging.ERROR if lasting else logging.WARNING,
+            logging.INFO if not loud else logging.ERROR if lasting else logging.WARNING,
             "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failure %d in %.0f s)",
             self._topic,
-            explain(reading),
+            reason,
             pause,
             errors,
             now - self._failing_since,
@@ -472,15 +480,16 @@ class Consumer:
 
     def _say_answers_again(self) -> None:
         assert self._failing_since is not None  # noqa: S101 - see the caller
+        spoke = self._company.outage.answered(self._number)
         self._say(
-            logging.WARNING,
+            logging.WARNING if spoke else logging.INFO,
             "Topic %r: the engine answers again (failures: %d, in %.0f s)",
             self._topic,
             self._agenda.polling.errors,
             self._clock.now() - self._failing_since,
         )
         self._failing_since = None
-        self._courier.try_now()
+        self._company.engine_answers()
 
     def _look(self) -> None:
         try:
@@ -665,6 +674,12 @@ class Consumer:
         """See `company.Member.ask_now`."""
         with self._guard:
             asker = self._agenda.ask_at(self._clock.now())
+        self._nudge(asker)
+
+    def engine_answers(self) -> None:
+        """See `company.Member.engine_answers`."""
+        with self._guard:
+            asker = self._agenda.engine_answers(self._clock.now(), self._chance())
         self._nudge(asker)
 
     def wake(self) -> None:

@@ -1,0 +1,83 @@
+"""An engine that is away, and what the topics of one client make of its return."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from tests.faults.conftest import Workshop
+
+from flowable.external_worker_client.testing import Process, Task
+
+Workshops = Callable[..., Workshop]
+BACK = 100.0  # seconds: pauses have grown to half a minute
+TOPICS = ["t", "u", "v", "x", "y"]
+
+
+def _away(workshop: Workshop, *, until: float = BACK, since: float = 0.0) -> list[tuple[float, str]]:
+    """Let nobody reach the engine for some time; return when what was asked after that."""
+    clock = workshop.clock
+    assert clock is not None
+    asked: list[tuple[float, str]] = []
+
+    def before(operation: str, body: dict[str, Any]) -> None:
+        now = clock.now()
+        if since <= now < until:
+            message = "down"
+            raise requests.ConnectionError(message)
+        asked.append((now, str(body.get("topic", operation))))
+
+    workshop.wire.before = before
+    return asked
+
+
+def test_one_topic_says_that_the_engine_is_down_and_all_ask_soon_after_the_first_answer(
+    workshops: Workshops, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The lines of the others are there for who wants them."""
+    workshop = workshops()
+    engine = workshop.engine
+    for topic in TOPICS[1:]:
+        engine.deploy(Process(topic, Task("work", topic)))
+    asked = _away(workshop)
+    client = workshop.client()
+    for topic in TOPICS:
+        client.subscribe(topic, lambda job, result: None)
+    instances = [engine.start("p"), *(engine.start(topic) for topic in TOPICS[1:])]
+    engine.wait_for_end(*instances)
+
+    first = {topic: min(at for at, what in asked if what == topic) for topic in TOPICS}
+    assert max(first.values()) - min(first.values()) <= 1.1
+    lines = [record for record in caplog.records if "cannot acquire jobs" in record.getMessage()]
+    loud = [record for record in lines if record.levelno >= logging.WARNING]
+    assert {record.levelno for record in lines} == {logging.INFO, logging.WARNING}
+    assert len({record.getMessage().partition(":")[0] for record in loud}) == 1
+    assert len(lines) >= 4 * len(loud)
+    back = [record.levelname for record in caplog.records if "the engine answers again" in record.getMessage()]
+    assert sorted(back) == ["INFO"] * 4 + ["WARNING"]
+
+
+def test_results_that_wait_to_be_sent_again_are_sent_when_one_of_them_was_taken(workshops: Workshops) -> None:
+    """On threads of handlers that wait there, and on the one that they have left it to."""
+    workshop = workshops()
+    engine = workshop.engine
+    # After the acquire.
+    workshop.start(3)
+    asked: list[tuple[float, str]] = []
+
+    def handler(job: Any, result: Any) -> None:
+        # Each at a moment of its own, so that their pauses differ.
+        assert workshop.clock is not None
+        nonlocal asked
+        if not asked:
+            asked = _away(workshop, since=0.0, until=20.0)
+
+    workshop.client().subscribe("t", handler, concurrency=3, number_of_tasks=3, lock_duration="10m")
+    engine.wait_until(lambda engine: len(engine.sent("complete")) >= 3)
+    completed = [at for at, what in asked if what == "complete"]
+    assert len(completed) == 3
+    assert min(completed) >= 20.0
+    assert max(completed) - min(completed) <= 0.5
