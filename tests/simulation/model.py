@@ -278,6 +278,10 @@ class Topic:
         """See `company.Member`."""
         self._nudge(self.agenda.ask_at(self.simulation.now))
 
+    def engine_answers(self) -> None:
+        """See `company.Member`."""
+        self._nudge(self.agenda.engine_answers(self.simulation.now, self.simulation.random.random()))
+
 
 class SharedLookout:
     """A lookout, and how the topics of a worker use it: as `company.SharedLookout`, without threads."""

@@ -16,6 +16,7 @@ from tests.support.waiting import until
 from flowable.external_worker_client import FlowableExternalWorkerRestClient
 from flowable.external_worker_client.runtime.company import Company, SharedLookout
 from flowable.external_worker_client.runtime.looks import DELAYS, RATE, SHORTEST_PAUSE
+from flowable.external_worker_client.runtime.outage import TELL_AGAIN
 
 PATIENCE = 20.0  # real seconds until a test gives up waiting
 PAUSE = 0.75
@@ -43,6 +44,7 @@ class FakeMember:
     idle: bool = True
     looks: list[float] = field(default_factory=list)
     asked: int = 0
+    told: int = 0
 
     def waits_idly(self) -> bool:
         """As told."""
@@ -55,6 +57,10 @@ class FakeMember:
     def ask_now(self) -> None:
         """Note it."""
         self.asked += 1
+
+    def engine_answers(self) -> None:
+        """Note it."""
+        self.told += 1
 
 
 def _company(*members: FakeMember) -> tuple[Company, Clock, list[int]]:
@@ -259,7 +265,7 @@ def test_an_engine_that_does_not_list_is_asked_topic_by_topic(
         assert [lookout.wait_until(engine, clock) for _ in range(3)] == [None] * 3
         clock.time += 31.0
     assert len(engine.filters) == 4
-    assert [record.getMessage()[:36] for record in caplog.records] == ["Idle topics are asked one by one, be"]
+    assert [record.getMessage()[:36] for record in caplog.records] == ["The list of unlocked jobs could not "]
 
 
 def test_what_people_put_in_the_place_of_the_client_lists_nothing() -> None:
@@ -283,3 +289,24 @@ def test_while_one_thread_looks_others_neither_look_nor_ask() -> None:
     assert seen == [100.0 + PAUSE]
     assert lookout.wait_until(engine, clock) == 100.0 + PAUSE
     assert len(engine.filters) == 1
+
+
+def test_all_are_told_that_the_engine_answers_again_and_not_too_often() -> None:
+    """Those who have subscriptions, and whoever listens."""
+    members, heard = [FakeMember(), FakeMember()], list[float]()
+    company, clock, _ = _company(*members)
+    company.listeners = (lambda: heard.append(clock.time),)
+    for moment in (100.0, 100.1, 100.0 + TELL_AGAIN):
+        clock.time = moment
+        company.engine_answers()
+    assert [member.told for member in members] == [2, 2]
+    assert heard == [100.0, 100.0 + TELL_AGAIN]
+
+
+def test_who_has_left_says_nothing_of_an_outage_any_more() -> None:
+    """So another one does."""
+    company, _, numbers = _company(FakeMember(), FakeMember())
+    assert company.outage.failed(numbers[0], "down")
+    assert not company.outage.failed(numbers[1], "down")
+    company.leave(numbers[0])
+    assert company.outage.failed(numbers[1], "down")
