@@ -39,8 +39,11 @@ from flowable.external_worker_client.rest.operations import COMPLETE
 from flowable.external_worker_client.rest.pyreqwest_failures import failure
 from flowable.external_worker_client.rest.pyreqwest_transport import PyreqwestTransport
 from flowable.external_worker_client.rest.requests_transport import failure_kind
+from flowable.external_worker_client.rest.small_pieces import allocated_in_small_pieces
 from flowable.external_worker_client.rest.transport import FailureKind, Request, TransportFailure
 
+OPTION = "MIMALLOC_ARENA_EAGER_COMMIT"
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 POST = Request(COMPLETE, COMPLETE.at("job-1"), b'{"workerId":"w"}')
 
 
@@ -515,3 +518,64 @@ def test_a_header_that_cannot_be_sent_was_surely_not_sent() -> None:
     assert caught.value.kind is FailureKind.NOT_SENT
     assert isinstance(caught.value.cause, requests.exceptions.InvalidHeader)
     assert "s3cret" not in str(caught.value.cause)
+
+
+# ---------------------------------------------------------------- its memory
+
+
+def test_the_allocator_is_told_while_it_is_loaded_and_nobody_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that are started later do not inherit it; what somebody has set stays."""
+    monkeypatch.delenv(OPTION, raising=False)
+    with allocated_in_small_pieces():
+        assert os.environ[OPTION] == "0"
+    assert OPTION not in os.environ
+    with pytest.raises(ImportError), allocated_in_small_pieces():
+        raise ImportError
+    assert OPTION not in os.environ
+    monkeypatch.setenv(OPTION, "2")
+    with allocated_in_small_pieces():
+        assert os.environ[OPTION] == "2"
+    assert os.environ[OPTION] == "2"
+
+
+_THREADS = """
+import sys, threading
+from flowable.external_worker_client import FlowableExternalWorkerRestClient
+client = FlowableExternalWorkerRestClient(sys.argv[1], "w", transport="fast", requests_at_once=32)
+all_there = threading.Barrier(48)
+
+def work():
+    all_there.wait(20)
+    for _ in range(5):
+        client.complete_job("1")
+
+def memory():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+threads = [threading.Thread(target=work) for _ in range(48)]
+client.complete_job("1")
+before = memory()
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print((memory() - before) / len(threads))
+"""
+
+
+def _kilobytes_a_thread(port: int, **environment: str) -> float:
+    line = [sys.executable, "-c", _THREADS, f"http://127.0.0.1:{port}"]
+    usual = {name: value for name, value in os.environ.items() if name != OPTION}
+    ended = subprocess.run(line, env={**usual, **environment}, capture_output=True, text=True, timeout=50, check=True)
+    return float(ended.stdout)
+
+
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text(), reason="no memory in huge pages on this machine"
+)
+def test_threads_that_use_it_do_not_take_a_huge_page_each() -> None:
+    """As they would if the allocator had not been told."""
+    with serving() as server:
+        small = _kilobytes_a_thread(server.port)
+        large = _kilobytes_a_thread(server.port, **{OPTION: "1"})
+    assert small < large / 2

@@ -29,6 +29,7 @@ from flowable.external_worker_client.rest.operations import JOB_API, Operation
 from flowable.external_worker_client.rest.owners import Address, Owners
 from flowable.external_worker_client.rest.query import JobFilters, SortKey, SortOrder, pairs
 from flowable.external_worker_client.rest.requests_transport import RequestsTransport
+from flowable.external_worker_client.rest.small_pieces import allocated_in_small_pieces
 from flowable.external_worker_client.rest.transport import Request, Response, TransportFailure
 from flowable.external_worker_client.variables import Release, release
 
@@ -551,9 +552,10 @@ class FlowableExternalWorkerRestClient:
 def _fast() -> type[PyreqwestTransport]:
     # Only now: it is optional, and takes time to import.
     try:
-        from flowable.external_worker_client.rest.pyreqwest_transport import (  # noqa: PLC0415
-            PyreqwestTransport,
-        )
+        with allocated_in_small_pieces():
+            from flowable.external_worker_client.rest.pyreqwest_transport import (  # noqa: PLC0415
+                PyreqwestTransport,
+            )
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "pyreqwest":
             raise

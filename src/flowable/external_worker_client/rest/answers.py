@@ -108,9 +108,14 @@ def unanswered(*, sent: bool, text: str) -> Reading:
     return Reading(Meaning.UNCLEAR if sent else Meaning.NOT_SENT, None, text, unclear=sent)
 
 
-def fault(text: str) -> Reading:
-    """Read a request that ended in an exception of the person's own: how far it got, nobody knows."""
-    return Reading(Meaning.FAULT, None, text, unclear=True)
+def fault(text: str, *, sent: bool = True) -> Reading:
+    """Read a request that ended in an exception of the person's own, or in a refusal of this library's.
+
+    Args:
+        text: What it says.
+        sent: Whether any of it may have reached the engine: how far it got, nobody knows of the person's own.
+    """
+    return Reading(Meaning.FAULT, None, text, unclear=sent)
 
 
 def unreadable(status: int, text: str) -> Reading:

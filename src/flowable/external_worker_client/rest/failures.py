@@ -15,6 +15,7 @@ import urllib3
 from requests import HTTPError
 from urllib3.exceptions import HTTPError as HttpLibraryError
 
+from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException, UnreadableAnswerError
 from flowable.external_worker_client.rest.addresses import place, without_credentials
 from flowable.external_worker_client.rest.answers import Reading, answered, fault, unanswered, unreadable
@@ -46,7 +47,8 @@ def _read(error: BaseException, operation: Operation, epoch: float) -> Reading:
     if isinstance(error, FlowableRestException):
         return answered(operation, error.status_code, error.headers, error.engine_message, error.engine_error, epoch)
     if not isinstance(error, OSError | HttpLibraryError | HTTPException):
-        return fault(_text(error))
+        # This library refuses what it cannot send before it sends anything.
+        return fault(_text(error), sent=not isinstance(error, InvalidArgumentError))
     return unanswered(sent=failure_kind(error) is FailureKind.UNCLEAR, text=_text(error))
 
 
