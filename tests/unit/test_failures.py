@@ -155,9 +155,9 @@ def test_every_failure_has_a_text(error: Exception) -> None:
 
 
 def test_a_refusal_of_our_own_is_a_fault_with_its_text() -> None:
-    """Which names parameter, value and what is accepted."""
+    """Which names parameter, value and what is accepted; nothing was sent."""
     assert read(InvalidArgumentError("auth", 5, "none"), COMPLETE, 0.0) == Reading(
-        Meaning.FAULT, None, "InvalidArgumentError: auth=5 is not accepted: it must be none", unclear=True
+        Meaning.FAULT, None, "InvalidArgumentError: auth=5 is not accepted: it must be none"
     )
 
 
