@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.support.threads import in_threads
@@ -57,6 +61,32 @@ def test_no_request_fails_when_the_engine_closes_connections(
     with pytest.raises(FlowableRestException):
         rest.get_job("no such job")
     assert rest.acquire_jobs("a topic that nobody has", "PT1M") == []
+
+
+@pytest.mark.timeout(150)
+def test_no_request_fails_after_the_engine_has_closed_what_was_idle(
+    connect: Callable[..., ExternalWorkerClient], real_engine: RealEngine
+) -> None:
+    """A connection that nobody looks after tells when that was; on both transports, and what is sent may be a POST."""
+    clients = [connect(real_engine, transport=name)._restClient for name in ("requests", "fast")]
+
+    def work(rest: FlowableExternalWorkerRestClient) -> None:
+        for _ in range(10):
+            assert rest.acquire_jobs("a topic that nobody has", "PT1M") == []
+
+    address = urlsplit(real_engine.url)
+    assert address.hostname is not None
+    with closing(socket.create_connection((address.hostname, address.port or 80), 10)) as idle:
+        host = f"Host: {address.hostname}\r\n\r\n".encode()
+        idle.sendall(b"GET /no/such/page HTTP/1.1\r\n" + host)
+        assert idle.recv(65_536)
+        for rest in clients:
+            assert in_threads(partial(work, rest), 3, 120) == []
+        idle.settimeout(90)
+        while idle.recv(65_536):
+            """The rest of the page, and then nothing until the engine closes."""
+    for rest in clients:
+        assert in_threads(partial(work, rest), 3, 120) == []
 
 
 def test_no_more_connections_than_requests_at_a_time(rest: FlowableExternalWorkerRestClient) -> None:
