@@ -10,7 +10,7 @@ import pytest
 from tests.faults.conftest import PATIENCE, Workshop, World, eventually
 from tests.faults.stub import Fault
 
-from flowable.external_worker_client import WorkerResultBuilder, WorkResult
+from flowable.external_worker_client import Worker, WorkerResultBuilder, WorkResult
 from flowable.external_worker_client.testing import JumpingClock, Process, Task
 
 Workshops = Callable[..., Workshop]
@@ -98,6 +98,23 @@ def test_it_is_looked_twice(workshops: Workshops, when: Any) -> None:
     assert 0.25 <= soon < 2
     assert TIME_OUT <= late < TIME_OUT + 8
     assert len(workshop.engine.sent("fail")) == (1 if when == "after" else 0)
+
+
+def test_topics_that_are_idle_do_not_forget_to_look(workshops: Workshops) -> None:
+    """Although they ask for no jobs, as long as nobody has one that could be acquired."""
+    workshop = workshops()
+    clock = workshop.clock
+    assert clock is not None
+    worker = Worker()
+    for topic in ("t", "u"):
+        worker.job(topic)(lambda: None)
+    workshop.engine.faults.lost_answer("acquire", "before")
+    with worker.running(workshop.client()):
+        workshop.engine.wait_until(lambda engine: clock.now() > TIME_OUT + 2, timeout=PATIENCE)
+        looks = [filters for filters in workshop.wire.listed if "locked" in filters]
+        asked = len(workshop.wire.asked)
+    assert len(looks) == 2
+    assert asked < 40
 
 
 def test_a_request_that_is_carried_out_late_is_found_by_the_second_look(world: World) -> None:

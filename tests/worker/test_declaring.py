@@ -201,6 +201,7 @@ WRONG_OPTIONS = [
     ("lock", "soon", "ISO-8601"),
     ("lock", 0, "between"),
     ("poll", -1, "not negative"),
+    ("poll", 0, "at least 0.01 seconds"),
     ("timeout", 0, "between"),
     ("timeout", "1000d", "between"),
     ("concurrency", 0, "whole number of at least 1"),
