@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 #: pyreqwest brings mimalloc, which sets memory apart for every thread: on Linux in huge pages if it commits it eagerly,
@@ -12,7 +12,7 @@ _OPTION = "MIMALLOC_ARENA_EAGER_COMMIT"
 
 
 @contextmanager
-def allocated_in_small_pieces() -> Iterator[None]:
+def allocated_in_small_pieces() -> Generator[None]:
     """Let an allocator that is loaded meanwhile take memory in small pieces, unless the environment says otherwise.
 
     It reads the environment once, so nothing of this is left there for programs that this one starts.
