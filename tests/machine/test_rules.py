@@ -483,6 +483,17 @@ def test_the_end_of_a_job_does_not_touch_a_new_attempt() -> None:
     assert len(registry) == 0
 
 
+def _delivery(held: HeldJob, clock: Clock) -> delivering.Delivery:
+    return delivering.Delivery(
+        held=held,
+        clock=clock,
+        chance=lambda: 0.5,
+        stop=Stop(clock),
+        records=Records(),
+        pauses=Pauses(clock, answered=lambda: None),
+    )
+
+
 @pytest.mark.parametrize("refusal", [(403, LOCK_TEXT), (404, GONE_TEXT)], ids=["403", "404"])
 def test_a_refusal_under_a_lock_that_was_renewed_meanwhile_is_no_end(refusal: tuple[int, str]) -> None:
     """It is sent again, at once, under the new id and in the new owner's name."""
@@ -499,14 +510,7 @@ def test_a_refusal_under_a_lock_that_was_renewed_meanwhile_is_no_end(refusal: tu
                 raise engines_own(*refusal)
 
     clock = Clock()
-    delivery = delivering.Delivery(
-        held=held,
-        clock=clock,
-        chance=lambda: 0.5,
-        stop=Stop(clock),
-        records=Records(),
-        pauses=Pauses(clock, answered=lambda: None),
-    )
+    delivery = _delivery(held, clock)
     parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), TakenOver(ModelEngine(renews_ids=True)))
     assert parcel.attempt() == 0.0
     assert parcel.attempt() is None
@@ -524,14 +528,7 @@ def test_a_lock_that_was_renewed_explains_what_comes_after_it() -> None:
     wire = Wire(engine)
     wire.settling = LOST_BEFORE
     clock = Clock()
-    delivery = delivering.Delivery(
-        held=held,
-        clock=clock,
-        chance=lambda: 0.5,
-        stop=Stop(clock),
-        records=Records(),
-        pauses=Pauses(clock, answered=lambda: None),
-    )
+    delivery = _delivery(held, clock)
     parcel = Parcel(delivery, Settling(COMPLETE, "j1", "w.1", {}), wire)
     assert parcel.attempt() == 0.25
     held.lease.renew(Lock("j1", "w.2", held.lease.lock.deadline + 60.0))
@@ -617,14 +614,7 @@ def test_a_job_that_may_have_failed_comes_again_as_a_new_one(operation: Operatio
     wire = Wire(engine)
     wire.settling = lost
     clock = Clock()
-    delivery = delivering.Delivery(
-        held=held,
-        clock=clock,
-        chance=lambda: 0.5,
-        stop=Stop(clock),
-        records=Records(),
-        pauses=Pauses(clock, answered=lambda: None),
-    )
+    delivery = _delivery(held, clock)
     assert Parcel(delivery, Settling(operation, "j1", "w.1", {}), wire).attempt() is not None
     assert registry.take(held_job(owner="w.2")) != taken_over
 
@@ -661,14 +651,7 @@ def test_what_a_handler_sends_for_others_is_not_the_end_of_its_job(job_id: str, 
             sent.append((call.job_id, call.owner))
 
     clock = Clock()
-    delivery = delivering.Delivery(
-        held=held,
-        clock=clock,
-        chance=lambda: 0.5,
-        stop=Stop(clock),
-        records=Records(),
-        pauses=Pauses(clock, answered=lambda: None),
-    )
+    delivery = _delivery(held, clock)
     delivery.carry(Settling(COMPLETE, job_id, owner, {}), Noting(ModelEngine(renews_ids=False)))
     assert sent == [(job_id, owner)]
     assert held.state is State.RUNNING
