@@ -282,7 +282,16 @@ def test_a_place_comes_back_whatever_the_answer(status: int | None) -> None:
     limited.send(Request(COMPLETE, "x"))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt: whoever started the tests in the background may have it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not sent to a process itself there")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_wait_leaves_nothing_behind(wire: Wire) -> None:
     """Ctrl-C while the main thread waits: it does not get a place later, which nobody would give back."""
     limited = LimitedTransport(wire, 1, patience=LONG)
