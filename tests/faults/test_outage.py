@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from tests.faults.conftest import Workshop
+from tests.faults.conftest import PATIENCE, Workshop
 
+from flowable.external_worker_client import Worker
 from flowable.external_worker_client.testing import Process, Task
 
 Workshops = Callable[..., Workshop]
@@ -83,3 +84,51 @@ def test_results_that_wait_to_be_sent_again_are_sent_when_one_of_them_was_taken(
     assert len(completed) == 3
     assert min(completed) >= back
     assert max(completed) - min(completed) <= 0.05
+
+
+@pytest.mark.parametrize("back", [4.0, 31.0, 100.0])
+def test_a_look_that_is_answered_ends_an_outage_for_all_idle_topics(
+    workshops: Workshops, caplog: pytest.LogCaptureFixture, back: float
+) -> None:
+    """Though nobody acquires: each says so, and the next outage begins anew. They go on as one topic would."""
+    workshop = workshops()
+    clock, wire = workshop.clock, workshop.wire
+    assert clock is not None
+    worker = Worker()
+    for topic in TOPICS:
+        worker.job(topic)(lambda: None)
+    # When they are idle.
+    begin, again = 20.0, 20.0 + back + 60.0
+    _away(workshop, since=begin, until=begin + back)
+    with worker.running(workshop.client()):
+        workshop.engine.wait_until(lambda engine: clock.now() >= again - 9.0, timeout=PATIENCE)
+        said = [record.getMessage() for record in caplog.records]
+        failed = {line.partition(":")[0] for line in said if "cannot acquire jobs" in line}
+        assert failed
+        assert failed == {line.partition(":")[0] for line in said if "the engine answers again" in line}
+        asked, listed = len(wire.asked), len(wire.listed)
+        workshop.engine.wait_until(lambda engine: clock.now() >= again, timeout=PATIENCE)
+        assert len(wire.asked) == asked
+        assert 9 <= len(wire.listed) - listed <= 18
+        caplog.clear()
+        _away(workshop, since=again, until=again + 3.0)
+        workshop.engine.wait_until(lambda engine: clock.now() >= again + 2.5, timeout=PATIENCE)
+        first = next(line.getMessage() for line in caplog.records if "cannot acquire jobs" in line.getMessage())
+        assert "(failure 1 in 0 s)" in first
+
+
+def test_one_result_says_that_it_waits_for_the_engine(workshops: Workshops, caplog: pytest.LogCaptureFixture) -> None:
+    """Of sixteen; and the others say the same to whoever wants to know."""
+    workshop = workshops()
+    workshop.start(16)
+    _away(workshop, since=0.5, until=20.0)
+
+    def handler(job: Any, result: Any) -> None:
+        assert workshop.clock is not None
+        workshop.clock.wait(threading.Event(), 1.0)
+
+    workshop.client().subscribe("t", handler, concurrency=16, number_of_tasks=17, lock_duration="1h")
+    workshop.engine.wait_until(lambda engine: len(engine.sent("complete")) >= 16)
+    lines = [record for record in caplog.records if "was not delivered" in record.getMessage()]
+    assert len([record for record in lines if record.levelno == logging.WARNING]) == 1
+    assert len({record.job_id for record in lines}) == 16  # type: ignore[attr-defined]  # one of the facts

@@ -268,6 +268,24 @@ def test_an_engine_that_does_not_list_is_asked_topic_by_topic(
     assert [record.getMessage()[:36] for record in caplog.records] == ["The list of unlocked jobs could not "]
 
 
+def test_an_engine_that_answers_somebody_is_looked_at_again_at_once() -> None:
+    """What kept it from listing is over; a look that brought something has nothing to do with that."""
+    lookout, engine, clock = _lookout(FakeMember()), Engine(requests.ConnectionError("no"), 3, 0), Clock()
+    assert lookout.wait_until(engine, clock) is None
+    assert lookout.answered_at < 0
+    clock.time += 1.0
+    lookout.look_again()
+    # Somebody else's jobs: for a while, looks are not worth it.
+    assert lookout.wait_until(engine, clock) is None
+    assert (len(engine.filters), lookout.answered_at) == (2, clock.time)
+    lookout.look_again()
+    assert lookout.wait_until(engine, clock) is None
+    assert len(engine.filters) == 2
+    clock.time += PAUSE
+    assert lookout.wait_until(engine, clock) == clock.time + PAUSE
+    assert lookout.answered_at == clock.time
+
+
 def test_what_people_put_in_the_place_of_the_client_lists_nothing() -> None:
     """A mock has every method, and its numbers are none."""
     lookout = _lookout(FakeMember())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flowable.external_worker_client import DeadLetter, JobFailure, RetryLater, RetryPolicy
 from flowable.external_worker_client.durations import from_seconds
 from flowable.external_worker_client.rest.answers import Meaning, Reading
-from flowable.external_worker_client.runtime.explain import explain
+from flowable.external_worker_client.runtime.explain import explain, kind
 from flowable.external_worker_client.runtime.failure import (
     LONGEST_DETAILS,
     LONGEST_MESSAGE,
@@ -544,3 +544,11 @@ def test_a_trace_begins_with_the_handler() -> None:
     assert ours is not None
     assert from_the_handler(ours.tb_next) is ours.tb_next
     assert from_the_handler(None) is None
+
+
+def test_failures_are_of_one_kind_whatever_numbers_they_have_in_them() -> None:
+    """Unless the text is what somebody has to mend: what the engine says of a request that is wrong."""
+    assert kind(Reading(Meaning.OVERLOADED, 503, "request 1")) == kind(Reading(Meaning.OVERLOADED, 503, "request 2"))
+    assert kind(Reading(Meaning.OVERLOADED, 503)) != kind(Reading(Meaning.OVERLOADED, 429))
+    assert kind(Reading(Meaning.NOT_SENT)) != kind(Reading(Meaning.NOT_SENT, elsewhere="login.example:443"))
+    assert kind(Reading(Meaning.REFUSED, 400, "no topic")) != kind(Reading(Meaning.REFUSED, 400, "no lock"))

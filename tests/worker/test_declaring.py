@@ -251,6 +251,8 @@ def test_what_a_worker_alone_has_is_refused_too(name: str, value: Any) -> None:
         ({"workers": 5}, "unknown option workers; there are lock,"),
         ({"options": {}}, "unknown option options; there are lock,"),
         ({"total_concurrency": 4}, r"unknown option total_concurrency; it belongs to Worker\(total_concurrency=…\)$"),
+        ({"proceses": 2}, r"unknown option proceses; did you mean processes\?$"),
+        ({"pol": 2}, r"unknown option pol; did you mean poll\?$"),
         ({"client": None, "x": 1}, r"unknown option client, x; it belongs to Worker\(client=…\)$"),
     ],
 )

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TypedDict, cast
 
 from flowable.external_worker_client import arguments, durations, settings
@@ -97,11 +98,14 @@ class Plan:
     weight: float
 
 
-def checked(options: JobOptions, elsewhere: Callable[..., object], place: str) -> JobOptions:
+def checked(
+    options: JobOptions, here: Callable[..., object], elsewhere: Callable[..., object], place: str
+) -> JobOptions:
     """Refuse options where they are written, not when the worker is run, and return a copy of them.
 
     Args:
         options: The options.
+        here: What they were given to.
         elsewhere: What takes other options, which are easily given here by mistake.
         place: How these are given there, with `{}` for the name.
 
@@ -111,12 +115,16 @@ def checked(options: JobOptions, elsewhere: Callable[..., object], place: str) -
     """
     unknown = sorted(set(options) - set(JobOptions.__annotations__))
     if unknown:
-        # Without `**options` itself, which is the name of none.
-        there = {
-            each.name for each in inspect.signature(elsewhere).parameters.values() if each.kind is not each.VAR_KEYWORD
-        }
+        there = _named(elsewhere)
         belong = [place.format(name) for name in unknown if name in there]
-        hint = f"it belongs to {', '.join(belong)}" if belong else f"there are {', '.join(JobOptions.__annotations__)}"
+        if belong:
+            hint = f"it belongs to {', '.join(belong)}"
+        else:
+            known = [*JobOptions.__annotations__, *_named(here)]
+            meant = [each for name in unknown for each in get_close_matches(name, known, 1)]
+            hint = (
+                f"did you mean {', '.join(meant)}?" if meant else f"there are {', '.join(JobOptions.__annotations__)}"
+            )
         raise TypeError(f"unknown option {', '.join(unknown)}; {hint}")
     copied = options.copy()
     given = cast("Mapping[str, object]", options)
@@ -139,6 +147,12 @@ def _tenants(value: object) -> frozenset[str]:
         accepted = 'a list of at least one tenant, which are text; "" for jobs without one'
         raise InvalidArgumentError("tenants", cast("object", value), accepted)
     return frozenset(cast("list[str]", tenants))
+
+
+def _named(function: Callable[..., object]) -> list[str]:
+    """Return the parameters of a function that have a name of their own, which `**options` has not."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
 
 
 def resolve(topic: str, declared: Declared, options: JobOptions, processes: int | None) -> Plan:

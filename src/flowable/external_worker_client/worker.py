@@ -113,7 +113,7 @@ class Worker:
             "on_invalid": None if on_invalid is None else errors_table.check_action(on_invalid, "on_invalid"),
             "redact": _redact(redact),
         }
-        self._options = checked(options, self.job, '@worker.job("…", {}=…)')
+        self._options = checked(options, Worker, self.job, '@worker.job("…", {}=…)')
         self._own: list[Entry] = []
         self._included: list[Worker] = []
         self._includers: list[Worker] = []
@@ -261,7 +261,7 @@ class Worker:
                 places are named.
         """
         arguments.topic(topic)
-        own = checked(options, Worker, "Worker({}=…)")
+        own = checked(options, self.job, Worker, "Worker({}=…)")
         if processes is not None and executor is not None:
             raise InvalidArgumentError("executor", executor, "given without processes: either of them, not both")
         if processes is not None:

@@ -409,6 +409,10 @@ class Agenda:
         self.ask_no_later_than(max(now + chance * SOON_AFTER_AN_OUTAGE, self._not_before))
         return self._asker
 
+    def answered(self) -> None:
+        """The engine has answered somebody who asked for this topic as well: it is not away any more."""
+        self.polling = self.polling.answered()
+
     def waits_idly(self, now: float) -> bool:
         """Say whether there is no work, and it is asked for later: what a look may shorten."""
         if self.waiting or not self.free or self._limited or self.polling.errors:

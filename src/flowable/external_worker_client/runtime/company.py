@@ -118,6 +118,9 @@ class SharedLookout:
     Args:
         pause: As for `Lookout`.
         chance: Returns random numbers from 0 to 1.
+
+    Attributes:
+        answered_at: When the engine answered a look, on the clock.
     """
 
     def __init__(self, pause: float, chance: Callable[[], float]) -> None:
@@ -126,6 +129,7 @@ class SharedLookout:
         self._lock = threading.Lock()
         self._members: list[Member] = []
         self._said = False
+        self.answered_at = -math.inf
 
     def join(self, member: Member) -> None:
         """Take a subscription in."""
@@ -141,6 +145,11 @@ class SharedLookout:
         """A subscription that had no work for long has got jobs."""
         with self._lock:
             self._lookout.found()
+
+    def look_again(self) -> None:
+        """The engine answers, after it had not."""
+        with self._lock:
+            self._lookout.look_again()
 
     def wait_until(self, rest_client: Any, clock: Clock) -> float | None:  # noqa: ANN401 - what people put in its place
         """Say until when an idle topic need not be asked, and look if nobody knows. `None`: it is to be asked now."""
@@ -165,6 +174,7 @@ class SharedLookout:
             reading = failures.read(error, LIST, time.time())
             _log.say(logging.DEBUG if said else logging.INFO, text, AFTER_A_FAILURE, explain(reading))
             return None
+        self.answered_at = clock.now()
         with self._lock:
             if not total:
                 return self._lookout.nothing(clock.now(), self._chance())

@@ -13,7 +13,7 @@ from flowable.external_worker_client.rest.carrier import Settling, Wire
 from flowable.external_worker_client.rest.operations import GET, LIST, Operation
 from flowable.external_worker_client.runtime import inside, lifecycle, resend
 from flowable.external_worker_client.runtime.clock import Clock
-from flowable.external_worker_client.runtime.explain import explain
+from flowable.external_worker_client.runtime.explain import explain, kind
 from flowable.external_worker_client.runtime.held import HeldJob
 from flowable.external_worker_client.runtime.lifecycle import Event, State
 from flowable.external_worker_client.runtime.log import Log
@@ -33,7 +33,7 @@ _EVENTS = {
 }
 
 
-#: Every handler has a result to deliver when the engine goes away: each is a warning at first, and once a minute.
+#: Every handler has a result to deliver when the engine goes away: one of them warns at first, and once a minute.
 _WARNED_AGAIN_AFTER = 60.0  # seconds
 
 
@@ -122,6 +122,12 @@ class Delivery:
         """What had to be sent again was taken."""
         self._pauses.answered()
 
+    def speaks(self, parcel: Parcel, reading: Reading) -> bool:
+        """Say whether a parcel that was not delivered is the one that says so, and not another one of the client."""
+        parcel.troubled = True
+        # The engine's own error is about this result, perhaps.
+        return reading.meaning is Meaning.ENGINE_ERROR or self._pauses.outage.failed(parcel, kind(reading))
+
     def carry(self, call: Settling, wire: Wire) -> None:
         """See `rest.carrier.Carrier.carry`."""
         parcel = Parcel(self, call, wire)
@@ -142,6 +148,8 @@ class Delivery:
     def close(self, parcel: Parcel) -> BaseException | None:
         """Note how a delivery ended, and return what it raised; `None` when it was settled."""
         error, parcel.error = parcel.error, None
+        if parcel.troubled:
+            self._pauses.outage.answered(parcel)
         if parcel.own:
             self.operation, self.verdict, self.error = parcel.call.operation, parcel.step.verdict, error
             self.members = dict(parcel.call.members)
@@ -187,9 +195,22 @@ class Parcel:
         own: Whether it settles the job of the delivery, and so follows that to a new id and owner.
         step: What was decided last.
         error: What the last send raised. `None` when it was settled.
+        troubled: Whether it had to be sent again.
     """
 
-    __slots__ = ("_delivery", "_renewals", "_started", "_state", "_warned_at", "_wire", "call", "error", "own", "step")
+    __slots__ = (
+        "_delivery",
+        "_renewals",
+        "_started",
+        "_state",
+        "_warned_at",
+        "_wire",
+        "call",
+        "error",
+        "own",
+        "step",
+        "troubled",
+    )
 
     def __init__(self, delivery: Delivery, call: Settling, wire: Wire) -> None:
         lease = delivery.held.lease
@@ -202,6 +223,7 @@ class Parcel:
         self._state = resend.Delivery(call.operation.effect, ends=self._ends(), deadline=lease.lock.deadline)
         self.step = Step(Verdict.AGAIN)
         self.error: BaseException | None = None
+        self.troubled = False
         self._warned_at = -math.inf
 
     def age(self) -> float:
@@ -299,7 +321,7 @@ class Parcel:
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = fault or reading.meaning is Meaning.NOT_THE_ENGINE
         level, now = logging.ERROR if lasting else logging.WARNING, self._delivery.clock.now()
-        if not lasting and now < self._warned_at + _WARNED_AGAIN_AFTER:
+        if not self._delivery.speaks(self, reading) or (not lasting and now < self._warned_at + _WARNED_AGAIN_AFTER):
             level = logging.INFO
         else:
             self._warned_at = now

@@ -58,6 +58,12 @@ def late_start(lock: float, run: float) -> str:
     )
 
 
+def kind(reading: Reading) -> tuple[object, ...]:
+    """Return what makes one failure another one for whoever reads the log, and not the number of a request, say."""
+    text = reading.text if reading.meaning is Meaning.REFUSED else None
+    return reading.meaning, reading.status, reading.elsewhere, text
+
+
 def _what(reading: Reading) -> str:
     status = reading.status
     if reading.elsewhere is not None and reading.meaning is not Meaning.FAULT:

@@ -53,6 +53,7 @@ class Lookout:
         self._next = -math.inf
         self._looking = False
         self._one_by_one_until = -math.inf
+        self._failed = False
         self._in_vain = 0
         self.until = -math.inf
 
@@ -71,14 +72,14 @@ class Lookout:
 
     def nothing(self, now: float, chance: float) -> float:
         """There is no job to acquire. Return when to look next. `chance`: a random number from 0 to 1."""
-        self._looking = False
+        self._looking = self._failed = False
         self._in_vain = 0
         self._next = now + self._pause * (1.0 - _SPREAD * (1.0 - chance))
         return self._next
 
     def something(self, now: float) -> None:
         """There are jobs: every topic is asked."""
-        self._looking = False
+        self._looking = self._failed = False
         self._in_vain += 1
         self._one_by_one_until = now + self._pause * min(2.0 ** (self._in_vain - 1), _MOST_PAUSES)
 
@@ -86,7 +87,14 @@ class Lookout:
         """A topic that had no work for long has got jobs: the looks were of use."""
         self._in_vain = 0
 
+    def look_again(self) -> None:
+        """The engine answers, after it had not: it may say now what it did not when it was looked at last."""
+        if self._failed:
+            self._failed = False
+            self._one_by_one_until = -math.inf
+
     def failed(self, now: float) -> None:
         """The engine did not say."""
         self._looking = False
+        self._failed = True
         self._one_by_one_until = now + max(AFTER_A_FAILURE, self._pause)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from flowable.external_worker_client.runtime.clock import Clock
+from flowable.external_worker_client.runtime.outage import Outage
 from flowable.external_worker_client.runtime.stop import Stop, Wake
 
 
@@ -15,11 +16,15 @@ class Pauses:
     Args:
         clock: Waits.
         answered: Called when a result was taken that had to be sent again: the engine answers.
+
+    Attributes:
+        outage: Which results say what is wrong; the others are told by them.
     """
 
     def __init__(self, clock: Clock, answered: Callable[[], object]) -> None:
         self._clock = clock
         self.answered = answered
+        self.outage = Outage()
         self._lock = threading.Lock()
         self._waiting: dict[Wake, Stop] = {}
 

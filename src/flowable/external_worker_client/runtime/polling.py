@@ -150,6 +150,10 @@ class Polling:
         """Return how large a batch is when it is no probe."""
         return wanted if self.largest is None else min(wanted, self.largest)
 
+    def answered(self) -> Polling:
+        """The engine answers, whatever there is to do."""
+        return replace(self, errors=0)
+
     def failed(self) -> Polling:
         """No usable answer came."""
         return replace(self, errors=self.errors + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from flowable.external_worker_client.runtime.budget import ASK_AGAIN
 from flowable.external_worker_client.runtime.clock import Clock
 from flowable.external_worker_client.runtime.company import Company, SharedLookout
 from flowable.external_worker_client.runtime.courier import Courier
-from flowable.external_worker_client.runtime.explain import explain, late_start, overrun
+from flowable.external_worker_client.runtime.explain import explain, kind, late_start, overrun
 from flowable.external_worker_client.runtime.giving_back import give_back
 from flowable.external_worker_client.runtime.held import HeldJob, Lease, Lock, Registry
 from flowable.external_worker_client.runtime.journal import Recollection
@@ -177,6 +178,7 @@ class Consumer:
         self._on_the_way: set[HeldJob] = set()
         self._giving_back: set[HeldJob] = set()
         self._failing_since: float | None = None
+        self._failed_at = -math.inf
         self.changed = threading.Event()
         self.threads: Sequence[threading.Thread] = ()
         self.ended = False
@@ -299,15 +301,8 @@ class Consumer:
             with self._guard:
                 self._agenda.look_later(self._clock.now())
             return
-        if step.idle and self._lookout is not None:
-            # Nothing else may be asked for long.
-            self._acquiring.look_for_lost()
-            until = self._lookout.wait_until(self._rest_client(), self._clock)
-            if until is not None:
-                self._wants_nothing()
-                with self._guard:
-                    self._agenda.nothing_there(until)
-                return
+        if step.idle and self._lookout is not None and self._nothing_there(self._lookout):
+            return
         if self._records.somebody_is_to_be_alone():
             # What is acquired now would wait for that, and its lock would run out.
             self._wants_nothing()
@@ -339,6 +334,23 @@ class Consumer:
             self._ask(taken.count, taken)
         finally:
             taken.over()
+
+    def _nothing_there(self, lookout: SharedLookout) -> bool:
+        """Say whether it is known that there is no work in the engine at all; look, if nobody else did."""
+        # Nothing else may be asked for long.
+        self._acquiring.look_for_lost()
+        until = lookout.wait_until(self._rest_client(), self._clock)
+        if self._failing_since is not None and lookout.answered_at > self._failed_at:
+            # Whoever made that look: the engine is not away any more.
+            self._say_answers_again()
+            with self._guard:
+                self._agenda.answered()
+        if until is None:
+            return False
+        self._wants_nothing()
+        with self._guard:
+            self._agenda.nothing_there(until)
+        return True
 
     def _take_places(self, places: Places, count: int) -> Taken | None:
         """Take places of the budget for so many jobs, or for fewer. `None`: it allows none now."""
@@ -457,6 +469,7 @@ class Consumer:
         assert reading is not None  # noqa: S101 - it comes with the error
         now = self._clock.now()
         self._failing_since = now if self._failing_since is None else self._failing_since
+        self._failed_at = now
         with self._guard:
             pause = self._agenda.not_acquired(reading, now, self._chance())
             errors = self._agenda.polling.errors
@@ -466,7 +479,7 @@ class Consumer:
         lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
         reason = explain(reading)
         # Thirty topics need not say thirty times that the engine is down.
-        loud = self._company.outage.failed(self._number, reason)
+        loud = self._company.outage.failed(self._number, kind(reading))
         self._say(
             logging.INFO if not loud else logging.ERROR if lasting else logging.WARNING,
             "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failure %d in %.0f s)",
@@ -678,6 +691,8 @@ class Consumer:
 
     def engine_answers(self) -> None:
         """See `company.Member.engine_answers`."""
+        if self._lookout is not None:
+            self._lookout.look_again()
         with self._guard:
             asker = self._agenda.engine_answers(self._clock.now(), self._chance())
         self._nudge(asker)
