@@ -117,18 +117,39 @@ def test_a_look_that_is_answered_ends_an_outage_for_all_idle_topics(
         assert "(failure 1 in 0 s)" in first
 
 
-def test_one_result_says_that_it_waits_for_the_engine(workshops: Workshops, caplog: pytest.LogCaptureFixture) -> None:
-    """Of sixteen; and the others say the same to whoever wants to know."""
+def test_idle_topics_share_their_looks_again_as_soon_as_the_engine_answers(workshops: Workshops) -> None:
+    """And not half a minute after the look that failed."""
     workshop = workshops()
-    workshop.start(16)
-    _away(workshop, since=0.5, until=20.0)
+    clock, wire = workshop.clock, workshop.wire
+    assert clock is not None
+    worker = Worker()
+    for topic in TOPICS:
+        worker.job(topic)(lambda: None)
+    _away(workshop, since=20.0, until=23.0)
+    with worker.running(workshop.client()):
+        workshop.engine.wait_until(lambda engine: clock.now() >= 30.0, timeout=PATIENCE)
+        asked = len(wire.asked)
+        workshop.engine.wait_until(lambda engine: clock.now() >= 45.0, timeout=PATIENCE)
+        assert len(wire.asked) == asked
+
+
+def test_one_result_says_that_it_waits_for_the_engine(workshops: Workshops, caplog: pytest.LogCaptureFixture) -> None:
+    """Of sixteen, in each outage; and the others say the same to whoever wants to know."""
+    workshop = workshops()
+    engine, clock = workshop.engine, workshop.clock
+    assert clock is not None
 
     def handler(job: Any, result: Any) -> None:
-        assert workshop.clock is not None
-        workshop.clock.wait(threading.Event(), 1.0)
+        clock.wait(threading.Event(), 1.0)
 
-    workshop.client().subscribe("t", handler, concurrency=16, number_of_tasks=17, lock_duration="1h")
-    workshop.engine.wait_until(lambda engine: len(engine.sent("complete")) >= 16)
-    lines = [record for record in caplog.records if "was not delivered" in record.getMessage()]
-    assert len([record for record in lines if record.levelno == logging.WARNING]) == 1
-    assert len({record.job_id for record in lines}) == 16  # type: ignore[attr-defined]  # one of the facts
+    client = workshop.client()
+    for outage in (1, 2):
+        caplog.clear()
+        workshop.start(16)
+        _away(workshop, since=clock.now() + 0.5, until=clock.now() + 20.0)
+        subscription = client.subscribe("t", handler, concurrency=16, number_of_tasks=17, lock_duration="1h")
+        engine.wait_until(lambda engine, done=16 * outage: len(engine.sent("complete")) >= done)  # type: ignore[misc]
+        subscription.unsubscribe()
+        lines = [record for record in caplog.records if "was not delivered" in record.getMessage()]
+        assert len([record for record in lines if record.levelno == logging.WARNING]) == 1
+        assert len({record.job_id for record in lines}) == 16  # type: ignore[attr-defined]  # one of the facts
