@@ -17,7 +17,7 @@ import pytest
 import requests
 from tests.faults.stub import Stub
 
-from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription
+from flowable.external_worker_client import ExternalWorkerClient, ExternalWorkerSubscription, Worker
 from flowable.external_worker_client.testing import EmbeddedAdapter, EmbeddedEngine, Process, Task
 from flowable.external_worker_client.testing import JumpingClock as EngineClock
 
@@ -294,6 +294,14 @@ class Workshop:
             self.clock.end()
         ended = [client.close(PATIENCE) for client in self._clients]
         assert all(ended)
+
+
+def worker_of(*topics: str, **options: Any) -> Worker:
+    """Make a worker whose handlers do nothing."""
+    worker = Worker(**options)
+    for topic in topics:
+        worker.job(topic)(lambda: None)
+    return worker
 
 
 @pytest.fixture

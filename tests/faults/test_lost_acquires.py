@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.faults.conftest import PATIENCE, Workshop, World, eventually
+from tests.faults.conftest import PATIENCE, Workshop, World, eventually, worker_of
 from tests.faults.stub import Fault
 
-from flowable.external_worker_client import Worker, WorkerResultBuilder, WorkResult
+from flowable.external_worker_client import WorkerResultBuilder, WorkResult
 from flowable.external_worker_client.testing import JumpingClock, Process, Task
 
 Workshops = Callable[..., Workshop]
@@ -105,11 +105,8 @@ def test_topics_that_are_idle_do_not_forget_to_look(workshops: Workshops) -> Non
     workshop = workshops()
     clock = workshop.clock
     assert clock is not None
-    worker = Worker()
-    for topic in ("t", "u"):
-        worker.job(topic)(lambda: None)
     workshop.engine.faults.lost_answer("acquire", "before")
-    with worker.running(workshop.client()):
+    with worker_of("t", "u").running(workshop.client()):
         workshop.engine.wait_until(lambda engine: clock.now() > TIME_OUT + 2, timeout=PATIENCE)
         looks = [filters for filters in workshop.wire.listed if "locked" in filters]
         asked = len(workshop.wire.asked)

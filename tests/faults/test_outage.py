@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from tests.faults.conftest import PATIENCE, Workshop
+from tests.faults.conftest import PATIENCE, Workshop, worker_of
 
-from flowable.external_worker_client import Worker
 from flowable.external_worker_client.testing import Process, Task
 
 Workshops = Callable[..., Workshop]
@@ -94,13 +93,10 @@ def test_a_look_that_is_answered_ends_an_outage_for_all_idle_topics(
     workshop = workshops()
     clock, wire = workshop.clock, workshop.wire
     assert clock is not None
-    worker = Worker()
-    for topic in TOPICS:
-        worker.job(topic)(lambda: None)
     # When they are idle.
     begin, again = 20.0, 20.0 + back + 60.0
     _away(workshop, since=begin, until=begin + back)
-    with worker.running(workshop.client()):
+    with worker_of(*TOPICS).running(workshop.client()):
         workshop.engine.wait_until(lambda engine: clock.now() >= again - 9.0, timeout=PATIENCE)
         said = [record.getMessage() for record in caplog.records]
         failed = {line.partition(":")[0] for line in said if "cannot acquire jobs" in line}
@@ -122,11 +118,8 @@ def test_idle_topics_share_their_looks_again_as_soon_as_the_engine_answers(works
     workshop = workshops()
     clock, wire = workshop.clock, workshop.wire
     assert clock is not None
-    worker = Worker()
-    for topic in TOPICS:
-        worker.job(topic)(lambda: None)
     _away(workshop, since=20.0, until=23.0)
-    with worker.running(workshop.client()):
+    with worker_of(*TOPICS).running(workshop.client()):
         workshop.engine.wait_until(lambda engine: clock.now() >= 30.0, timeout=PATIENCE)
         asked = len(wire.asked)
         workshop.engine.wait_until(lambda engine: clock.now() >= 45.0, timeout=PATIENCE)

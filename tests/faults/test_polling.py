@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from tests.faults.conftest import PATIENCE, Workshop, eventually
+from tests.faults.conftest import PATIENCE, Workshop, eventually, worker_of
 
 from flowable.external_worker_client import Call, CallNext, ExternalWorkerSubscription, Worker
 from flowable.external_worker_client.limiter import Allowance
@@ -249,20 +249,13 @@ def test_the_next_task_of_the_same_topic_is_looked_for_as_well(workshops: Worksh
 # ---------------------------------------------------------------- many topics
 
 
-def _worker(*topics: str, **options: Any) -> Worker:
-    worker = Worker(**options)
-    for topic in topics:
-        worker.job(topic)(lambda: None)
-    return worker
-
-
 def test_the_idle_topics_of_a_worker_cost_one_look(workshops: Workshops) -> None:
     """Instead of a question each; a job for one of them is found as soon as it would be alone."""
     workshop = workshops()
     clock, wire = workshop.clock, workshop.wire
     assert clock is not None
     topics = ("t", *(f"idle-{number}" for number in range(7)))
-    with _worker(*topics).running(workshop.client()):
+    with worker_of(*topics).running(workshop.client()):
         _pass_time(workshop, 5.0)
         asked, listed = len(wire.asked), len(wire.listed)
         _pass_time(workshop, 30.0)
@@ -283,7 +276,7 @@ def test_work_that_nobody_here_does_brings_back_a_question_for_each_topic(worksh
     assert clock is not None
     workshop.engine.deploy(Process("foreign", Task("theirs", "theirs")))
     workshop.start(1, "foreign")
-    with _worker("t", "a", "b").running(workshop.client()):
+    with worker_of("t", "a", "b").running(workshop.client()):
         _pass_time(workshop, 20.0)
         asked, listed = len(wire.asked), len(wire.listed)
         _pass_time(workshop, 20.0)
@@ -299,7 +292,7 @@ def test_a_worker_that_may_not_list_jobs_asks_for_each_topic(workshops: Workshop
     clock, wire = workshop.clock, workshop.wire
     assert clock is not None
     workshop.engine.faults.add(Fault(operation="list", status=status), times=None)
-    with _worker("t", "a", "b").running(workshop.client()):
+    with worker_of("t", "a", "b").running(workshop.client()):
         _pass_time(workshop, 10.0)
         before = clock.now()
         workshop.engine.wait_for_end(*workshop.start(1))
@@ -316,7 +309,7 @@ def test_subscriptions_without_a_worker_and_workers_of_one_topic_never_list(work
     client = workshop.client()
     for topic in ("t", "a", "b"):
         client.subscribe(topic, lambda job, result: None, wait_period_seconds=1)
-    with _worker("c").running(workshop.client()):
+    with worker_of("c").running(workshop.client()):
         _pass_time(workshop, 20.0)
         assert workshop.wire.listed == []
         clock.end()

@@ -25,7 +25,7 @@ from urllib3.exceptions import (
 )
 
 from flowable.external_worker_client.errors import InvalidArgumentError
-from flowable.external_worker_client.rest.addresses import place, without_credentials
+from flowable.external_worker_client.rest.addresses import place, urls_without_credentials
 from flowable.external_worker_client.rest.answers import Meaning, Reading
 from flowable.external_worker_client.rest.failures import read
 from flowable.external_worker_client.rest.operations import ACQUIRE, COMPLETE
@@ -165,7 +165,7 @@ def test_a_refusal_of_our_own_is_a_fault_with_its_text() -> None:
 def test_credentials_are_in_no_text(user: str, password: str, rest: str) -> None:
     """Nor in the name of a place."""
     url = f"http://{quote(user, safe='')}:{quote(password, safe='/')}@host.test{rest}"
-    assert without_credentials(f"cannot use {url}") == f"cannot use http://host.test{rest}"
+    assert urls_without_credentials(f"cannot use {url}") == f"cannot use http://host.test{rest}"
     if "/" not in password:
         assert place(url) == ("host.test:8080" if "8080" in rest else "host.test:80")
 

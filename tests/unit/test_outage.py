@@ -99,7 +99,7 @@ def test_a_pause_ends_when_the_engine_answers_or_its_subscription_is_to_stop(
     pauses, stop = Pauses(clock, answered=lambda: None), Stop(clock)
     pauses.wait(60.0, stop)
     assert clock.waited == [(60.0, ended)]
-    assert pauses._waiting == {}
+    assert pauses._waiting == set()
 
 
 def test_a_pause_of_a_subscription_that_is_stopping_passes() -> None:

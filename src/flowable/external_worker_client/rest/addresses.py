@@ -24,6 +24,6 @@ def place(url: str) -> str:
     return f"{shown}:{port}" if port else shown
 
 
-def without_credentials(text: str) -> str:
-    """Return a text without users and passwords in its URLs."""
+def urls_without_credentials(text: str) -> str:
+    """Return a text without users and passwords in its URLs. Of one address alone: `arguments.without_credentials`."""
     return _CREDENTIALS.sub("", text)

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError as HttpLibraryError
 
 from flowable.external_worker_client.errors import InvalidArgumentError
 from flowable.external_worker_client.flowable_rest_exception import FlowableRestException, UnreadableAnswerError
-from flowable.external_worker_client.rest.addresses import place, without_credentials
+from flowable.external_worker_client.rest.addresses import place, urls_without_credentials
 from flowable.external_worker_client.rest.answers import Reading, answered, fault, unanswered, unreadable
 from flowable.external_worker_client.rest.operations import JOB_API, Operation
 from flowable.external_worker_client.rest.requests_transport import failure_kind
@@ -32,12 +32,13 @@ def read(error: BaseException, operation: Operation, epoch: float) -> Reading:
         operation: What was asked for.
         epoch: The time in seconds since 1970, for answers that name a date to wait for.
     """
-    elsewhere = _elsewhere(error)
-    reading = _read(error, operation, epoch)
+    url = _asked(error)
+    elsewhere = _elsewhere(url)
+    reading = _read(error, operation, epoch, place(url))
     return reading if elsewhere is None else replace(reading, elsewhere=elsewhere)
 
 
-def _read(error: BaseException, operation: Operation, epoch: float) -> Reading:
+def _read(error: BaseException, operation: Operation, epoch: float, where: str) -> Reading:
     if isinstance(error, UnreadableAnswerError):
         return unreadable(error.status_code, error.hint or str(error))
     if isinstance(error, HTTPError) and error.response is not None:
@@ -48,17 +49,16 @@ def _read(error: BaseException, operation: Operation, epoch: float) -> Reading:
         return answered(operation, error.status_code, error.headers, error.engine_message, error.engine_error, epoch)
     if not isinstance(error, OSError | HttpLibraryError | HTTPException):
         # This library refuses what it cannot send before it sends anything.
-        return fault(_text(error), sent=not isinstance(error, InvalidArgumentError))
-    return unanswered(sent=failure_kind(error) is FailureKind.UNCLEAR, text=_text(error))
+        return fault(_text(error, where), sent=not isinstance(error, InvalidArgumentError))
+    return unanswered(sent=failure_kind(error) is FailureKind.UNCLEAR, text=_text(error, where))
 
 
-def _elsewhere(error: BaseException) -> str | None:
-    """Return host and port of what was asked, if that was not the engine: `None` if it was, or if nobody knows.
+def _elsewhere(url: str) -> str | None:
+    """Return host and port of the URL that was asked, if that was not the engine: `None` if it was, or if nobody knows.
 
     Exceptions of requests and urllib3 know what was asked. The session's auth, its hooks and redirects ask others, and
     all that the engine is asked for is below one path.
     """
-    url = _asked(error)
     server = place(url)
     # What has a place can be read.
     return server if server and JOB_API not in urlsplit(url).path else None
@@ -79,13 +79,13 @@ def _asked(error: BaseException) -> str:
     return ""
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, where: str) -> str:
     """Return what happened on the network and where, without the wrappings that repeat it, and without credentials."""
     try:
-        said, where = _innermost(error), place(_asked(error))
+        said = _innermost(error)
         # What is about a proxy names it, and where it was to lead to.
         place_and_text = said if not where or where in said else f"{where}: {said}"
-        return f"{type(error).__name__}: {without_credentials(place_and_text)}"
+        return f"{type(error).__name__}: {urls_without_credentials(place_and_text)}"
     except BaseException:  # noqa: BLE001 - somebody else's __str__
         return type(error).__name__
 

@@ -17,7 +17,7 @@ from requests.exceptions import InvalidProxyURL, InvalidURL, SSLError
 from urllib3.util import parse_url
 
 from flowable.external_worker_client.errors import InvalidArgumentError
-from flowable.external_worker_client.rest.addresses import without_credentials
+from flowable.external_worker_client.rest.addresses import urls_without_credentials
 
 #: Its functions have no types.
 _utils: Any = requests.utils
@@ -75,7 +75,7 @@ def _proxy(given: str) -> str:
         parts = parse_url(proxy)
     except urllib3.exceptions.LocationParseError as error:
         # Its text may have the password in it.
-        raise InvalidURL(without_credentials(f"the address of the proxy: {error}")) from None
+        raise InvalidURL(urls_without_credentials(f"the address of the proxy: {error}")) from None
     if not parts.host:
         raise InvalidProxyURL("the address of the proxy has no host")
     if parts.scheme not in _PROXIES:

@@ -310,7 +310,7 @@ class Agenda:
             now: The time.
             chance: A random number from 0 to 1, for the jitter of the pause.
             answered: How many jobs the answer had, with those that a run under way has taken over.
-            age: For how long the oldest of them had been there. `None`: not known.
+            age: For how long it had been there, of a single one. `None`: not known.
         """
         self.acquiring = False
         for held in jobs[: max(0, self.free - len(self.waiting))]:

@@ -74,7 +74,6 @@ class Delivery:
     """
 
     __slots__ = (
-        "_pauses",
         "_records",
         "chance",
         "clock",
@@ -83,6 +82,7 @@ class Delivery:
         "members",
         "movable",
         "operation",
+        "pauses",
         "stop",
         "verdict",
     )
@@ -102,7 +102,7 @@ class Delivery:
         self.chance = chance
         self.stop = stop
         self._records = records
-        self._pauses = pauses
+        self.pauses = pauses
         self.movable: float | None = None
         self.operation: Operation | None = None
         self.members: dict[str, object] = {}
@@ -118,16 +118,6 @@ class Delivery:
         """See `rest.carrier.Carrier.owner_of`."""
         return self.held.lease.lock.owner if job_id in self.held.lease.ids else None
 
-    def engine_answers(self) -> None:
-        """What had to be sent again was taken."""
-        self._pauses.answered()
-
-    def speaks(self, parcel: Parcel, reading: Reading) -> bool:
-        """Say whether a parcel that was not delivered is the one that says so, and not another one of the client."""
-        parcel.troubled = True
-        # The engine's own error is about this result, perhaps.
-        return reading.meaning is Meaning.ENGINE_ERROR or self._pauses.outage.failed(parcel, kind(reading))
-
     def carry(self, call: Settling, wire: Wire) -> None:
         """See `rest.carrier.Carrier.carry`."""
         parcel = Parcel(self, call, wire)
@@ -136,7 +126,7 @@ class Delivery:
         while (pause := parcel.attempt()) is not None:
             if parcel.own and self.movable is not None and parcel.age() + pause > self.movable:
                 raise MovedOff(parcel, pause)
-            self._pauses.wait(pause, self.stop)
+            self.pauses.wait(pause, self.stop)
         error = self.close(parcel)
         if error is not None:
             try:
@@ -148,8 +138,8 @@ class Delivery:
     def close(self, parcel: Parcel) -> BaseException | None:
         """Note how a delivery ended, and return what it raised; `None` when it was settled."""
         error, parcel.error = parcel.error, None
-        if parcel.troubled:
-            self._pauses.outage.answered(parcel)
+        if parcel.resent:
+            self.pauses.outage.answered(parcel)
         if parcel.own:
             self.operation, self.verdict, self.error = parcel.call.operation, parcel.step.verdict, error
             self.members = dict(parcel.call.members)
@@ -195,7 +185,6 @@ class Parcel:
         own: Whether it settles the job of the delivery, and so follows that to a new id and owner.
         step: What was decided last.
         error: What the last send raised. `None` when it was settled.
-        troubled: Whether it had to be sent again.
     """
 
     __slots__ = (
@@ -209,7 +198,6 @@ class Parcel:
         "error",
         "own",
         "step",
-        "troubled",
     )
 
     def __init__(self, delivery: Delivery, call: Settling, wire: Wire) -> None:
@@ -223,8 +211,12 @@ class Parcel:
         self._state = resend.Delivery(call.operation.effect, ends=self._ends(), deadline=lease.lock.deadline)
         self.step = Step(Verdict.AGAIN)
         self.error: BaseException | None = None
-        self.troubled = False
         self._warned_at = -math.inf
+
+    @property
+    def resent(self) -> bool:
+        """Whether it had to be sent again."""
+        return self._state.sends > 1
 
     def age(self) -> float:
         """Return for how many seconds it has been on its way."""
@@ -257,9 +249,9 @@ class Parcel:
             return self.step.pause
         if self.step.verdict is Verdict.SETTLED:
             self.error = None
-            if self._state.sends > 1:
+            if self.resent:
                 self._say(logging.INFO, "was delivered with send %d", call, self._state.sends)
-                self._delivery.engine_answers()
+                self._delivery.pauses.answered()
         return None
 
     def _addressed(self) -> Settling:
@@ -321,7 +313,9 @@ class Parcel:
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = fault or reading.meaning is Meaning.NOT_THE_ENGINE
         level, now = logging.ERROR if lasting else logging.WARNING, self._delivery.clock.now()
-        if not self._delivery.speaks(self, reading) or (not lasting and now < self._warned_at + _WARNED_AGAIN_AFTER):
+        # The engine's own error is about this result, perhaps; of anything else, one result speaks for all.
+        speaks = reading.meaning is Meaning.ENGINE_ERROR or self._delivery.pauses.outage.failed(self, kind(reading))
+        if not speaks or (not lasting and now < self._warned_at + _WARNED_AGAIN_AFTER):
             level = logging.INFO
         else:
             self._warned_at = now

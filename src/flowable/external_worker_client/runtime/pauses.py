@@ -26,7 +26,7 @@ class Pauses:
         self.answered = answered
         self.outage = Outage()
         self._lock = threading.Lock()
-        self._waiting: dict[Wake, Stop] = {}
+        self._waiting: set[Wake] = set()
 
     def wait(self, seconds: float, stop: Stop) -> None:
         """Wait for so many seconds, or until `end`, or until `stop` is set; if it is already, that ends no pause."""
@@ -35,25 +35,26 @@ class Pauses:
             return
         wake = Wake(stop)
         with self._lock:
-            self._waiting[wake] = stop
+            self._waiting.add(wake)
         try:
             # It may have been set before somebody could know of this pause.
             if not stop.is_set():
                 self._clock.wait(wake, seconds)
         finally:
             with self._lock:
-                del self._waiting[wake]
+                self._waiting.discard(wake)
 
     def end(self) -> None:
         """End all pauses: what waits is sent again now."""
-        self._end(lambda _: True)
+        for wake in self._now_waiting():
+            wake.nudge()
 
     def end_of(self, stop: Stop) -> None:
         """End the pauses of a subscription that was told to stop."""
-        self._end(lambda other: other is stop)
+        for wake in self._now_waiting():
+            if wake.stop is stop:
+                wake.nudge()
 
-    def _end(self, which: Callable[[Stop], bool]) -> None:
+    def _now_waiting(self) -> list[Wake]:
         with self._lock:
-            wakes = [wake for wake, stop in self._waiting.items() if which(stop)]
-        for wake in wakes:
-            wake.nudge()
+            return list(self._waiting)

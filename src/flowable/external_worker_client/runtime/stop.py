@@ -64,11 +64,14 @@ class Wake(threading.Event):
 
     Args:
         stop: Of the subscription.
+
+    Attributes:
+        stop: As given.
     """
 
     def __init__(self, stop: Stop) -> None:
         super().__init__()
-        self._stop = stop
+        self.stop = stop
 
     def nudge(self) -> None:
         """End the wait: there is something to do."""
@@ -77,5 +80,5 @@ class Wake(threading.Event):
     def set(self) -> None:
         """End the wait, and all others: clocks that come to their end do this, and mean the stop."""
         super().set()
-        if not self._stop.is_set():
-            self._stop.set()
+        if not self.stop.is_set():
+            self.stop.set()

@@ -439,7 +439,7 @@ class Consumer:
             )
 
     def _age(self, answer: Answer) -> float | None:
-        """Return for how long the oldest job of an answer had been there. `None`: it is not known."""
+        """Return for how long the only job of an answer had been there. `None`: it is not known."""
         if len(answer.jobs) != 1:
             # Of several, nobody wants to know.
             return None
@@ -477,14 +477,13 @@ class Consumer:
             return
         # What cannot mend itself is an error from the start; an engine that is restarted is not.
         lasting = reading.meaning in (Meaning.NOT_THE_ENGINE, Meaning.REFUSED, Meaning.FAULT)
-        reason = explain(reading)
         # Thirty topics need not say thirty times that the engine is down.
         loud = self._company.outage.failed(self._number, kind(reading))
         self._say(
             logging.INFO if not loud else logging.ERROR if lasting else logging.WARNING,
             "Topic %r: cannot acquire jobs, %s; asking again in %.1f s (failure %d in %.0f s)",
             self._topic,
-            reason,
+            explain(reading),
             pause,
             errors,
             now - self._failing_since,
